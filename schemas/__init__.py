@@ -1,0 +1,1 @@
+"""The contract: what travels on the topics, what the HTTP side answers, what a bundle says of itself."""

@@ -1,0 +1,41 @@
+"""The answer of ``GET /counts``: how many tweets of each emotion in a window, from all partitions."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.emotions import Emotion
+
+
+class PartitionProgress(BaseModel):
+    """How far one partition of the raw topic has been counted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    partition: int = Field(ge=0)
+    counted_offset: int | None = Field(description="Highest raw offset in the table; null before the first.")
+    lag_messages: int | None = Field(description="Raw records not counted yet; null while the end is unknown.")
+    late_s: float = Field(
+        ge=0, description="Seconds since the partition's counts last changed while it lags; 0 at lag 0."
+    )
+    stale: bool = Field(description="True where it lags and its counts have not changed for longer than the bound.")
+
+
+class WindowCounts(BaseModel):
+    """Counts of one rolling window ``(since, as_of]``, a sum of whole buckets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: datetime
+    window_s: float = Field(gt=0, description="The window asked for, rounded up to whole buckets.")
+    since: datetime = Field(description="Start of the oldest bucket in the sum.")
+    bucket_s: float = Field(gt=0)
+    counts: dict[Emotion, int]
+    shares: dict[Emotion, float] = Field(description="counts / total; all 0 where the total is 0.")
+    total: int = Field(ge=0, description="Labelled tweets in the window.")
+    mean_confidence: dict[Emotion, float | None]
+    abstained: int = Field(ge=0, description="How many of the total were under the confidence threshold.")
+    dead: int = Field(ge=0, description="Dead letters in the window, not part of the total.")
+    late_s: float = Field(ge=0, description="How late the slowest partition is.")
+    complete: bool = Field(description="True where every partition is known and none is stale.")
+    partitions: tuple[PartitionProgress, ...]
