@@ -1,14 +1,14 @@
 """What a bundle says of itself: ``manifest.json``."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.emotions import EMOTIONS, Emotion
 
-FORMAT_VERSION = 1
-MANIFEST_FILE = "manifest.json"
+FORMAT_VERSION: Final = 1
+MANIFEST_FILE: Final = "manifest.json"
 
 
 class DataRef(BaseModel):

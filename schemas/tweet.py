@@ -99,7 +99,7 @@ def _read_time_text(value: str) -> datetime:
         moment = datetime.fromisoformat(value)
     except ValueError:
         try:
-            moment = datetime.strptime(value, _V1_CREATED_AT)
+            moment = datetime.strptime(value, _V1_CREATED_AT)  # noqa: DTZ007 -- the format holds %z
         except ValueError:
             moment = parsedate_to_datetime(value)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
