@@ -1,0 +1,1 @@
+"""The edge: raw tweets in from Kafka, labelled events and live counts out."""

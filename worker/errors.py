@@ -1,0 +1,43 @@
+"""What can stop the worker, one sentence each; every message names what, where and what to do."""
+
+
+class WorkerError(Exception):
+    """Root of all errors that end a command with a clear line instead of a traceback."""
+
+    exit_code = 1
+
+
+class BrokerUnreachable(WorkerError):
+    """No broker answered within the bound."""
+
+    exit_code = 69
+
+
+class TopicsUnfit(WorkerError):
+    """A topic is missing or has the wrong shape."""
+
+    exit_code = 78
+
+
+class PortInUse(WorkerError):
+    """The HTTP port is taken."""
+
+    exit_code = 73
+
+
+class PublishFailed(WorkerError):
+    """The broker did not confirm an event or dead letter; nothing of the batch was acknowledged."""
+
+    exit_code = 74
+
+
+class TweetsSkipped(WorkerError):
+    """A batch does not continue where the last one ended; a restart reads the gap again."""
+
+    exit_code = 75
+
+
+class SecretUnreadable(WorkerError):
+    """A file that should hold a secret cannot be read."""
+
+    exit_code = 78

@@ -1,0 +1,172 @@
+"""From raw records to outcomes: decode, clean, score, encode. Pure but for the engine and the clock it is given."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from schemas.dead_letter import DeadLetter, Reason
+from schemas.emotions import EMOTIONS
+from schemas.tweet import RawTweet
+from worker.decode import Failure, decode
+from worker.inference.cleaning import clean, has_words
+from worker.inference.engine import Engine
+from worker.records import Counted, Outcome, RawRecord, utc
+
+EARLIEST_EVENT_TIME_S = 1_142_899_200.0
+"""2006-03-21, the day of the first tweet; an earlier clock is wrong."""
+FUTURE_TOLERANCE_S = 300.0
+"""A clock may be this far ahead of ours; beyond that it is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that decide what an outcome looks like."""
+
+    event_time: Literal["kafka", "created_at"] = "kafka"
+    include_text: bool = False
+    abstain_threshold: float = 0.0
+    max_text_chars: int = 25_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Scorable:
+    record: RawRecord
+    tweet: RawTweet
+    cleaned: str
+
+
+def label_batch(
+    records: Sequence[RawRecord],
+    engine: Engine,
+    rules: Rules,
+    published: Mapping[tuple[int, int], Counted],
+    clock: Callable[[], float] = time.time,
+) -> list[Outcome]:
+    """Exactly one outcome a record, in the order of the records.
+
+    ``published`` maps (partition, offset) to what already stands on the topics; such a record is not scored again and
+    its outcome has no value. A batch that the engine cannot score is halved until the poison tweet is alone.
+    """
+    started_s = clock()
+    outcomes: dict[int, Outcome] = {}
+    scorable: list[tuple[int, _Scorable]] = []
+    for index, record in enumerate(records):
+        known = published.get((record.partition, record.offset))
+        if known is not None:
+            outcomes[index] = Outcome(record.partition, record.offset, known, None, None)
+            continue
+        read = _read(record, rules)
+        if isinstance(read, Failure):
+            outcomes[index] = _dead(record, read, started_s)
+        else:
+            scorable.append((index, read))
+    rows = _score([item.cleaned for _, item in scorable], engine)
+    ended_s = clock()
+    for (index, item), row in zip(scorable, rows, strict=True):
+        if isinstance(row, Failure):
+            outcomes[index] = _dead(item.record, row, ended_s)
+        else:
+            outcomes[index] = _event(item, row, engine, rules, started_s, ended_s)
+    return [outcomes[index] for index in range(len(records))]
+
+
+def _read(record: RawRecord, rules: Rules) -> _Scorable | Failure:
+    tweet = decode(record.value, max_text_chars=rules.max_text_chars)
+    if isinstance(tweet, Failure):
+        return tweet
+    cleaned = clean(tweet.text)
+    if not has_words(cleaned):
+        return Failure(Reason.NO_WORDS, "nothing but URLs, mentions, emoji or symbols")
+    return _Scorable(record, tweet, cleaned)
+
+
+def _score(cleaned: list[str], engine: Engine) -> list[NDArray[np.float32] | Failure]:
+    if not cleaned:
+        return []
+    try:
+        return list(engine.predict_cleaned(cleaned))
+    except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the other tweets go on
+        if len(cleaned) == 1:
+            return [Failure(Reason.ENGINE_FAILED, f"{type(error).__name__}: {error}"[:500])]
+    middle = len(cleaned) // 2
+    return _score(cleaned[:middle], engine) + _score(cleaned[middle:], engine)
+
+
+def event_time_s(record: RawRecord, tweet: RawTweet | None, rules: Rules, now_s: float) -> float:
+    """The clock that the rules trust if it is believable, else Kafka's, else ours; seconds since the epoch."""
+    created_s = tweet.created_at.timestamp() if tweet and tweet.created_at and rules.event_time == "created_at" else None
+    for candidate in (created_s, record.timestamp_s):
+        if candidate is not None and EARLIEST_EVENT_TIME_S <= candidate <= now_s + FUTURE_TOLERANCE_S:
+            return candidate
+    return now_s
+
+
+def _event(
+    item: _Scorable, row: NDArray[np.float32], engine: Engine, rules: Rules, started_s: float, ended_s: float
+) -> Outcome:
+    record, tweet = item.record, item.tweet
+    label = int(row.argmax())
+    confidence = float(row[label])
+    moment_s = event_time_s(record, tweet, rules, ended_s)
+    abstained = confidence < rules.abstain_threshold
+    event_id = f"{record.topic}-{record.partition}-{record.offset}"
+    event = {
+        "id": event_id,
+        "tweet_id": tweet.id or event_id,
+        "source": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
+        "label": EMOTIONS[label],
+        "confidence": confidence,
+        "probabilities": dict(zip(EMOTIONS, row.tolist(), strict=True)),
+        "abstained": abstained,
+        "bundle": {"name": engine.manifest.name, "version": engine.manifest.version},
+        "event_time": utc(moment_s),
+        "scored_at": utc(ended_s),
+        "timings": {
+            "queued_ms": round(max(0.0, started_s - record.timestamp_s) * 1000, 3),
+            "scored_ms": round(max(0.0, ended_s - started_s) * 1000, 3),
+        },
+        "author_id": tweet.author_id,
+        "lang": tweet.lang,
+        "text": tweet.text.encode(errors="replace").decode() if rules.include_text else None,
+    }
+    return Outcome(
+        record.partition,
+        record.offset,
+        Counted(moment_s, label, confidence, abstained),
+        _event_key(tweet),
+        _encode(event),
+    )
+
+
+def _event_key(tweet: RawTweet) -> bytes | None:
+    return None if tweet.id is None else tweet.id.encode(errors="replace")
+
+
+def _encode(event: dict[str, object]) -> bytes:
+    try:
+        return orjson.dumps(event, option=orjson.OPT_UTC_Z)
+    except orjson.JSONEncodeError:  # a lone surrogate in an optional field
+        scrubbed = {k: v.encode(errors="replace").decode() if isinstance(v, str) else v for k, v in event.items()}
+        return orjson.dumps(scrubbed, option=orjson.OPT_UTC_Z)
+
+
+def _dead(record: RawRecord, failure: Failure, failed_s: float) -> Outcome:
+    moment_s = event_time_s(record, None, Rules(), failed_s)
+    letter = DeadLetter.of(
+        record.source,
+        failure.reason,
+        failure.detail.encode(errors="replace").decode(),
+        value=record.value,
+        key=record.key,
+        headers=list(record.headers),
+        event_time=utc(moment_s),
+        failed_at=utc(failed_s),
+    )
+    return Outcome(
+        record.partition, record.offset, Counted(moment_s, None), record.key, letter.model_dump_json().encode()
+    )

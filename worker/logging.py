@@ -1,0 +1,44 @@
+"""Structured logs: one rich line a batch, colours on a terminal, JSON elsewhere."""
+
+import logging
+import sys
+
+import structlog
+
+from worker.settings import WorkerSettings
+
+_CHATTY = ("faust", "mode", "aiokafka", "aiohttp.access")
+
+
+def configure_logging(settings: WorkerSettings) -> None:
+    """Send structlog and the standard library's loggers through one renderer to standard error."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    on_terminal = sys.stderr.isatty() if settings.log_format == "auto" else settings.log_format == "console"
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if on_terminal
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))

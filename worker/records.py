@@ -1,0 +1,52 @@
+"""What the middle of the worker works on: raw records in, one outcome for each out."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from schemas.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One Kafka record of the raw topic, its bytes untouched."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    timestamp_s: float
+
+    @property
+    def source(self) -> Source:
+        """Its identity."""
+        return Source(topic=self.topic, partition=self.partition, offset=self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The part of an outcome that the table counts; also what is remembered of outcomes published before."""
+
+    event_time_s: float
+    label: int | None
+    """Index into ``EMOTIONS``; None for a dead letter."""
+    confidence: float = 0.0
+    abstained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one raw record: an event or a dead letter, ready to publish and to count."""
+
+    partition: int
+    offset: int
+    counted: Counted
+    key: bytes | None
+    value: bytes | None
+    """The encoded event or letter; None where it stands in its topic already."""
+
+
+def utc(seconds: float) -> datetime:
+    """Seconds since the epoch as an aware datetime."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,130 @@
+"""All settings, each once: its name, default, environment variable and help text."""
+
+import ssl
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas import topics
+from worker.errors import SecretUnreadable
+
+DEFAULT_BUNDLE = Path(__file__).parent.parent / "bundles" / "lstm"
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach the brokers and what the topics are called; environment ``KAFKA_*``."""
+
+    model_config = SettingsConfigDict(env_prefix="KAFKA_", frozen=True)
+
+    bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port of one or more brokers, comma separated")
+    security_protocol: Protocol = Field("PLAINTEXT", description="how to talk to the brokers")
+    sasl_mechanism: Mechanism = Field("SCRAM-SHA-512", description="used where the protocol begins with SASL")
+    sasl_username: str | None = Field(None, description="user name for SASL")
+    sasl_password: SecretStr | None = Field(None, description="password for SASL; prefer the file", exclude=True)
+    sasl_password_file: Path | None = Field(None, description="file that holds the SASL password")
+    ssl_ca_file: Path | None = Field(None, description="PEM file of the authority that signed the brokers' certificates")
+    ssl_certificate_file: Path | None = Field(None, description="PEM file of the client certificate (mTLS)")
+    ssl_key_file: Path | None = Field(None, description="PEM file of the client certificate's key")
+    raw_topic: str = Field(topics.DEFAULT_RAW, description="topic of raw tweets")
+    emotion_topic: str = Field(topics.DEFAULT_EMOTION, description="topic of labelled events")
+    dead_topic: str = Field(topics.DEFAULT_DEAD, description="topic of dead letters")
+    broker_timeout_s: float = Field(60.0, gt=0, description="how long to wait for a broker before giving up")
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.security_protocol.endswith("SSL")
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether the client says who it is by SASL."""
+        return self.security_protocol.startswith("SASL")
+
+    def password(self) -> str:
+        """The SASL password.
+
+        Raises:
+            SecretUnreadable: the file cannot be read, or neither file nor variable is set.
+        """
+        if self.sasl_password_file is not None:
+            try:
+                return self.sasl_password_file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SecretUnreadable(
+                    f"cannot read the SASL password from {self.sasl_password_file}: {error.strerror}; "
+                    "mend the file or KAFKA_SASL_PASSWORD_FILE"
+                ) from error
+        if self.sasl_password is None:
+            raise SecretUnreadable("SASL needs a password: set KAFKA_SASL_PASSWORD_FILE to a file that holds it")
+        return self.sasl_password.get_secret_value()
+
+    def client_config(self) -> dict[str, str | int | float | bool]:
+        """Connection part of a librdkafka configuration (its CONFIGURATION.md names the keys)."""
+        config: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "security.protocol": self.security_protocol,
+            "log_level": 3,
+        }
+        if self.uses_sasl:
+            config |= {
+                "sasl.mechanism": self.sasl_mechanism,
+                "sasl.username": self.sasl_username or "",
+                "sasl.password": self.password(),
+            }
+        files = {
+            "ssl.ca.location": self.ssl_ca_file,
+            "ssl.certificate.location": self.ssl_certificate_file,
+            "ssl.key.location": self.ssl_key_file,
+        }
+        if self.uses_tls:
+            config |= {key: str(path) for key, path in files.items() if path is not None}
+        return config
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """The same trust and client certificate for clients that take an SSL context."""
+        context = ssl.create_default_context(cafile=None if self.ssl_ca_file is None else str(self.ssl_ca_file))
+        if self.ssl_certificate_file is not None:
+            context.load_cert_chain(self.ssl_certificate_file, self.ssl_key_file)
+        return context
+
+
+class WorkerSettings(BaseSettings):
+    """What the worker does with the stream; environment ``WORKER_*``."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKER_", frozen=True)
+
+    app_id: str = Field("tweet-emotions", pattern=r"^[A-Za-z0-9._-]+$", description="consumer group and table name prefix")
+    bundle: Path = Field(DEFAULT_BUNDLE, description="folder of the bundle that labels")
+    data_dir: Path = Field(Path("worker-data"), description="folder of this worker's own state; one for each worker")
+    http_host: str = Field("127.0.0.1", description="address the HTTP side listens on")
+    http_port: int = Field(6066, ge=0, le=65535, description="port of the HTTP side")
+    http_token_file: Path | None = Field(None, description="file with a bearer token that HTTP requests must carry")
+    max_batch: int = Field(64, gt=0, description="tweets in a micro-batch at most")
+    max_wait_s: float = Field(0.02, gt=0, description="seconds a tweet waits for its batch to fill at most")
+    threads: int | None = Field(None, gt=0, description="threads of the engine; default: the cores of this process")
+    bucket_s: float = Field(10.0, gt=0, description="size of a time bucket of the table, seconds")
+    retention_s: float = Field(3600.0, gt=0, description="how long buckets are kept, seconds")
+    event_time: Literal["kafka", "created_at"] = Field("kafka", description="the clock that decides a tweet's window")
+    include_text: bool = Field(False, description="put the raw text into the events")
+    abstain_threshold: float | None = Field(None, ge=0, le=1, description="confidence below which an event abstains; default: the bundle's")
+    max_text_chars: int = Field(25_000, gt=0, description="longer texts are dead letters (the platform's own limit for long posts)")
+    commit_interval_s: float = Field(1.0, gt=0, description="seconds between commits of offsets")
+    drain_s: float = Field(10.0, gt=0, description="how long a batch in flight may take to end at a stop or rebalance")
+    stuck_s: float = Field(60.0, gt=0, description="exit when nothing moves for this long though there is work")
+    stale_after_s: float = Field(15.0, gt=0, description="a lagging partition whose counts have not moved for this long is called stale")
+    delivery_timeout_s: float = Field(120.0, gt=0, description="how long a publish may take before the worker stops")
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+
+    @property
+    def changelog_topic(self) -> str:
+        """Name that Faust gives the changelog of the counts."""
+        return f"{self.app_id}-{COUNTS_TABLE}-changelog"
+
+
+COUNTS_TABLE = "emotion_counts"
