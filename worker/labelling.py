@@ -99,7 +99,9 @@ def _score(cleaned: list[str], engine: Engine) -> list[NDArray[np.float32] | Fai
 
 def event_time_s(record: RawRecord, tweet: RawTweet | None, rules: Rules, now_s: float) -> float:
     """The clock that the rules trust if it is believable, else Kafka's, else ours; seconds since the epoch."""
-    created_s = tweet.created_at.timestamp() if tweet and tweet.created_at and rules.event_time == "created_at" else None
+    created_s = (
+        tweet.created_at.timestamp() if tweet and tweet.created_at and rules.event_time == "created_at" else None
+    )
     for candidate in (created_s, record.timestamp_s):
         if candidate is not None and EARLIEST_EVENT_TIME_S <= candidate <= now_s + FUTURE_TOLERANCE_S:
             return candidate
@@ -167,6 +169,5 @@ def _dead(record: RawRecord, failure: Failure, failed_s: float) -> Outcome:
         event_time=utc(moment_s),
         failed_at=utc(failed_s),
     )
-    return Outcome(
-        record.partition, record.offset, Counted(moment_s, None), record.key, letter.model_dump_json().encode()
-    )
+    value = letter.model_dump_json().encode()
+    return Outcome(record.partition, record.offset, Counted(moment_s, None), record.key, value, failure.reason)

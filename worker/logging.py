@@ -7,7 +7,7 @@ import structlog
 
 from worker.settings import WorkerSettings
 
-_CHATTY = ("faust", "mode", "aiokafka", "aiohttp.access")
+_CHATTY = ("faust", "mode", "aiokafka", "aiohttp.access", "worker.app", "worker.consumer", "worker.table")
 
 
 def configure_logging(settings: WorkerSettings) -> None:

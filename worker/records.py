@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from schemas.dead_letter import Reason
 from schemas.source import Source
 
 
@@ -45,6 +46,8 @@ class Outcome:
     key: bytes | None
     value: bytes | None
     """The encoded event or letter; None where it stands in its topic already."""
+    reason: Reason | None = None
+    """Why it is a dead letter, where it was decided just now."""
 
 
 def utc(seconds: float) -> datetime:

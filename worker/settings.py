@@ -27,7 +27,9 @@ class KafkaSettings(BaseSettings):
     sasl_username: str | None = Field(None, description="user name for SASL")
     sasl_password: SecretStr | None = Field(None, description="password for SASL; prefer the file", exclude=True)
     sasl_password_file: Path | None = Field(None, description="file that holds the SASL password")
-    ssl_ca_file: Path | None = Field(None, description="PEM file of the authority that signed the brokers' certificates")
+    ssl_ca_file: Path | None = Field(
+        None, description="PEM file of the authority that signed the brokers' certificates"
+    )
     ssl_certificate_file: Path | None = Field(None, description="PEM file of the client certificate (mTLS)")
     ssl_key_file: Path | None = Field(None, description="PEM file of the client certificate's key")
     raw_topic: str = Field(topics.DEFAULT_RAW, description="topic of raw tweets")
@@ -98,7 +100,9 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WORKER_", frozen=True)
 
-    app_id: str = Field("tweet-emotions", pattern=r"^[A-Za-z0-9._-]+$", description="consumer group and table name prefix")
+    app_id: str = Field(
+        "tweet-emotions", pattern=r"^[A-Za-z0-9._-]+$", description="consumer group and table name prefix"
+    )
     bundle: Path = Field(DEFAULT_BUNDLE, description="folder of the bundle that labels")
     data_dir: Path = Field(Path("worker-data"), description="folder of this worker's own state; one for each worker")
     http_host: str = Field("127.0.0.1", description="address the HTTP side listens on")
@@ -111,12 +115,18 @@ class WorkerSettings(BaseSettings):
     retention_s: float = Field(3600.0, gt=0, description="how long buckets are kept, seconds")
     event_time: Literal["kafka", "created_at"] = Field("kafka", description="the clock that decides a tweet's window")
     include_text: bool = Field(False, description="put the raw text into the events")
-    abstain_threshold: float | None = Field(None, ge=0, le=1, description="confidence below which an event abstains; default: the bundle's")
-    max_text_chars: int = Field(25_000, gt=0, description="longer texts are dead letters (the platform's own limit for long posts)")
+    abstain_threshold: float | None = Field(
+        None, ge=0, le=1, description="confidence below which an event abstains; default: the bundle's"
+    )
+    max_text_chars: int = Field(
+        25_000, gt=0, description="longer texts are dead letters (the platform's own limit for long posts)"
+    )
     commit_interval_s: float = Field(1.0, gt=0, description="seconds between commits of offsets")
     drain_s: float = Field(10.0, gt=0, description="how long a batch in flight may take to end at a stop or rebalance")
     stuck_s: float = Field(60.0, gt=0, description="exit when nothing moves for this long though there is work")
-    stale_after_s: float = Field(15.0, gt=0, description="a lagging partition whose counts have not moved for this long is called stale")
+    stale_after_s: float = Field(
+        15.0, gt=0, description="a lagging partition whose counts have not moved for this long is called stale"
+    )
     delivery_timeout_s: float = Field(120.0, gt=0, description="how long a publish may take before the worker stops")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")

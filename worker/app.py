@@ -1,0 +1,137 @@
+"""The Faust app: its configuration, its one agent and its one table."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import faust
+from faust.sensors.base import Sensor
+from faust.types import AppT, ProducerT
+from faust.types.transports import TransportT
+
+from worker.consumer import ExactConsumer, ExactTransport
+from worker.counts import Row, RowKey
+from worker.progress import Progress
+from worker.published import PublishedTail
+from worker.settings import COUNTS_TABLE, KafkaSettings, WorkerSettings
+from worker.table import MonotoneTable
+
+_SESSION_TIMEOUT_S = 6.0
+_HEARTBEAT_INTERVAL_S = 1.0
+_BUFFERED_MESSAGES = 4096
+
+
+class EmotionApp(faust.App):
+    """A Faust app that knows its raw topic, its table of counts and how far it has come."""
+
+    raw_topic_name: str
+    counts_table: Any
+    rows: dict[RowKey, Row]
+    retention_s: float
+    drain_s: float
+    aiokafka_config: dict[str, Any]
+
+    def __init__(self, *args: Any, tail: PublishedTail, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.progress = Progress()
+        self._tail = tail
+
+    @property
+    def exact_consumer(self) -> ExactConsumer:
+        """The mended consumer."""
+        return cast(ExactConsumer, self.consumer)
+
+    def assigned_partitions(self) -> set[int]:
+        """Partitions of the raw topic that this worker owns now."""
+        return {tp.partition for tp in self.consumer.assignment() if tp.topic == self.raw_topic_name}
+
+    async def begin_assignment(self, starts: dict[int, int]) -> None:
+        """Learn what stands on the output topics from ``starts`` (partition -> offset) on."""
+        published = await asyncio.to_thread(self._tail.read, starts)
+        self.progress.start_from(starts, published)
+
+    def on_rebalance_end(self) -> None:
+        """Let the source partitions flow only now (faust 596)."""
+        self.progress.dead_generation = None
+        super().on_rebalance_end()
+        self.exact_consumer.resume_deferred()
+
+    def _new_transport(self) -> TransportT:
+        return ExactTransport(self.conf.broker_consumer, cast(AppT, self))
+
+
+class _CrashOnSendError(Sensor):
+    """A changelog record that cannot be written must stop the worker before anything is committed over it."""
+
+    def __init__(self, crash: Callable[[BaseException], Any]) -> None:
+        super().__init__()
+        self._crash = crash
+
+    def on_send_error(self, producer: ProducerT, exc: BaseException, state: Any) -> None:
+        asyncio.get_running_loop().create_task(self._crash(exc))
+
+
+def build_app(kafka: KafkaSettings, worker: WorkerSettings, partitions: int) -> EmotionApp:
+    """Compose the app; ``partitions`` is the partition count of the raw topic. Connects nowhere."""
+    app = EmotionApp(
+        worker.app_id,
+        tail=PublishedTail(kafka),
+        broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
+        broker_credentials=_credentials(kafka),
+        datadir=str(worker.data_dir / "faust"),
+        store="memory://",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=partitions,
+        broker_session_timeout=_SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=_HEARTBEAT_INTERVAL_S,
+        broker_commit_interval=worker.commit_interval_s,
+        broker_max_poll_records=1000,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+        stream_buffer_maxsize=_BUFFERED_MESSAGES,
+        stream_recovery_delay=0.0,
+        agent_supervisor="mode.CrashingSupervisor",
+        producer_acks=-1,
+        table_cleanup_interval=worker.bucket_s,
+        Table=MonotoneTable,
+    )
+    app.raw_topic_name = kafka.raw_topic
+    app.retention_s = worker.retention_s
+    app.drain_s = worker.drain_s
+    app.aiokafka_config = _aiokafka_config(kafka)
+    app.sensors.add(_CrashOnSendError(app.crash))
+    table = app.Table(COUNTS_TABLE, partitions=partitions, default=None)
+    table.tumbling(worker.bucket_s, expires=worker.retention_s)
+    app.counts_table = table
+    app.rows = table.data
+    return app
+
+
+def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:
+    context = kafka.ssl_context() if kafka.uses_tls else None
+    if kafka.uses_sasl:
+        return faust.SASLCredentials(
+            mechanism=kafka.sasl_mechanism,
+            username=kafka.sasl_username,
+            password=kafka.password(),
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if context is not None else None
+
+
+def _aiokafka_config(kafka: KafkaSettings) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
+        "security_protocol": kafka.security_protocol,
+    }
+    if kafka.uses_tls:
+        config["ssl_context"] = kafka.ssl_context()
+    if kafka.uses_sasl:
+        config |= {
+            "sasl_mechanism": kafka.sasl_mechanism,
+            "sasl_plain_username": kafka.sasl_username,
+            "sasl_plain_password": kafka.password(),
+        }
+    return config

@@ -1,0 +1,159 @@
+"""Mends of Faust's consumer; each names the issue at faust-streaming/faust that it can be deleted with.
+
+Pinned to faust-streaming 0.15.3: a test fails when one of the internals used here moves.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from worker.counts import positions
+
+if TYPE_CHECKING:
+    from worker.app import EmotionApp
+
+_POSITION_TIMEOUT_S = 30.0
+_END_TIMEOUT_S = 15.0
+
+
+class ExactThread(driver.AIOKafkaConsumerThread):
+    """Finds the end of a changelog by reading its last record.
+
+    The end offset that a broker lists can lie beyond the last record that a reader ever gets (compaction, transaction
+    markers), and recovery would wait for it for ever.
+    """
+
+    async def _highwaters(self, partitions: list[TP]) -> Mapping[TP, int]:
+        wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]
+        if not wanted:
+            return {}
+        app = cast("EmotionApp", self.app)
+        reader = AIOKafkaConsumer(**app.aiokafka_config)
+        await reader.start()
+        try:
+            return await _ends(reader, wanted)
+        finally:
+            await reader.stop()
+
+
+async def _ends(reader: AIOKafkaConsumer, wanted: list[TopicPartition]) -> dict[TP, int]:
+    listed = await reader.end_offsets(wanted)
+    reader.assign(wanted)
+    for tp in wanted:
+        reader.seek(tp, max(listed[tp] - 1, 0))
+    unread = {tp for tp in wanted if listed[tp] > 0}
+    deadline = time.monotonic() + _END_TIMEOUT_S
+    while unread and time.monotonic() < deadline:
+        await reader.getmany(timeout_ms=100)
+        unread = {tp for tp in unread if not reader.highwater(tp)}
+    return {TP(tp.topic, tp.partition): (reader.highwater(tp) or listed[tp]) if listed[tp] else 0 for tp in wanted}
+
+
+class ExactConsumer(driver.Consumer):
+    """Reads from where the table ends, commits only contiguous runs, and finishes its batch before it lets go."""
+
+    app: "EmotionApp"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._base: dict[TP, int] = {}
+        self._deferred: frozenset[TP] = frozenset()
+
+    def _new_consumer_thread(self) -> ExactThread:
+        return ExactThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _sources(self, tps: Any) -> set[TP]:
+        return {tp for tp in tps if tp.topic == self.app.raw_topic_name}
+
+    # 596: recovery resumes the source partitions, then seeks, then clears the queues: what came in between is lost.
+    def resume_partitions(self, tps: Any) -> None:
+        """Resume at once, but source partitions only when the rebalance is over."""
+        wanted = set(tps)
+        held = self._sources(wanted) if self.app.rebalancing else set()
+        if held:
+            self._deferred = frozenset(held)
+        super().resume_partitions(wanted - held)
+
+    def resume_deferred(self) -> None:
+        """Resume what the rebalance held back."""
+        held, self._deferred = self._deferred, frozenset()
+        if held:
+            super().resume_partitions(set(held))
+
+    def stop_flow(self) -> None:
+        """Stop consuming; nothing is held back any more."""
+        self._deferred = frozenset()
+        super().stop_flow()
+
+    # The committed offset lags behind or runs ahead of the changelog after a crash: the table decides.
+    async def perform_seek(self) -> None:
+        """Seek every source partition to the offset after the last one counted."""
+        await super().perform_seek()
+        counted = positions(self.app.rows)
+        starts: dict[int, int] = {}
+        for tp in self._sources(self.assignment()):
+            committed = self._committed_offset.get(tp)
+            start = counted.get(tp.partition)
+            if start is None:
+                start = committed if committed is not None else await self._first_offset(tp)
+            elif start != (committed or 0):
+                await self.seek(tp, start)
+            self._base[tp] = starts[tp.partition] = start
+            self._forget_acks_before(tp, start)
+        await self.app.begin_assignment(starts)
+
+    async def _first_offset(self, tp: TP) -> int:
+        position = await asyncio.wait_for(self.position(tp), _POSITION_TIMEOUT_S)
+        return position or 0
+
+    def _forget_acks_before(self, tp: TP, start: int) -> None:
+        self._acked[tp][:] = [offset for offset in self._acked[tp] if offset >= start]
+        self._acked_index[tp] = {offset for offset in self._acked_index[tp] if offset >= start}
+
+    # 606: Faust commits the end of the acked run wherever that run starts, over tweets that are not acked.
+    def _new_offset(self, tp: TP) -> int | None:
+        base = self._base.get(tp)
+        if not self._acked[tp] or base is None:
+            return None
+        acked, gap, following = self._acked_index[tp], self._gap[tp], base
+        while True:
+            if following in acked:
+                following += 1
+            elif gap and gap.overlaps(following):
+                following = max(interval.end for interval in gap.at(following))
+            else:
+                break
+        if following == base:
+            return None
+        self._forget_acks_before(tp, following)
+        if gap:
+            gap.chop(0, following)
+        self._base[tp] = following
+        return following
+
+    def may_skip(self, tp: TP, first: int, end: int) -> bool:
+        """Whether the offsets ``[first, end)`` are holes that the fetcher saw (compaction, transaction markers)."""
+        gap, base = self._gap[tp], self._base.get(tp, 0)
+        return all(offset < base or bool(gap and gap.overlaps(offset)) for offset in range(first, end))
+
+    # 502: at a revocation Faust forgets the acks of the batch in flight, and its work is repeated elsewhere.
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finish the batch in flight (bounded) and commit it before the partitions go."""
+        await self.app.progress.drained(self.app.drain_s)
+        self.app.progress.dead_generation = self.app.consumer_generation_id
+        if revoked:
+            await self.commit()
+        for tp in revoked:
+            self._base.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+
+class ExactTransport(driver.Transport):
+    """Faust's Kafka transport with the mended consumer."""
+
+    Consumer = ExactConsumer

@@ -1,0 +1,166 @@
+"""The counts of all partitions, whoever owns them: a group-less reader of the table's changelog."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import orjson
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from schemas.counts import PartitionProgress, WindowCounts
+from schemas.emotions import EMOTIONS
+from worker.counts import Row, RowKey, is_newer, positions, sum_window
+from worker.records import utc
+from worker.settings import KafkaSettings, WorkerSettings
+
+log = structlog.get_logger("worker.follower")
+
+_POLL_S = 0.1
+_ENDS_INTERVAL_S = 1.0
+_ENDS_TIMEOUT_S = 5.0
+
+
+class Follower:
+    """Rows of every partition as their owners wrote them, and how far each partition lags.
+
+    Args:
+        partitions: how many partitions the raw topic and the changelog have.
+    """
+
+    def __init__(self, kafka: KafkaSettings, worker: WorkerSettings, partitions: int) -> None:
+        self._kafka, self._worker, self._partitions = kafka, worker, partitions
+        self._rows: dict[RowKey, Row] = {}
+        self._ends: dict[int, int] = {}
+        self._changed_at: dict[int, float] = dict.fromkeys(range(partitions), time.time())
+        self._unread = set(range(partitions))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="follower")
+        self._stopping = False
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the end of every changelog partition has been reached once."""
+        return not self._unread
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """Partition -> end offset of the raw topic, as last seen."""
+        return self._ends
+
+    async def run(self) -> None:
+        """Follow until `stop`. A broker that is away is waited for; the answers grow old meanwhile and say so."""
+        loop = asyncio.get_running_loop()
+        consumer = await loop.run_in_executor(self._thread, self._open)
+        ends_due = 0.0
+        try:
+            while not self._stopping:
+                messages = await loop.run_in_executor(self._thread, consumer.consume, 1000, _POLL_S)
+                for message in messages:
+                    self._apply(message)
+                if time.monotonic() >= ends_due:
+                    await loop.run_in_executor(self._thread, self._read_ends, consumer)
+                    self._expire()
+                    ends_due = time.monotonic() + _ENDS_INTERVAL_S
+        finally:
+            await loop.run_in_executor(self._thread, consumer.close)
+            self._thread.shutdown(wait=False)
+
+    def stop(self) -> None:
+        """End `run` after its current poll."""
+        self._stopping = True
+
+    def _open(self) -> Consumer:
+        consumer = Consumer(
+            {
+                **self._kafka.client_config(),
+                "group.id": "counts-follower",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        topic = self._worker.changelog_topic
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in range(self._partitions)])
+        return consumer
+
+    def _apply(self, message: Message) -> None:
+        partition = message.partition()
+        assert partition is not None
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the documented name
+                self._unread.discard(partition)
+            else:
+                log.warning("changelog cannot be read", partition=partition, reason=error.str())
+            return
+        number, (start, end) = orjson.loads(message.key() or b"")
+        key: RowKey = (number, (start, end))
+        value = message.value()
+        if value is None:
+            self._rows.pop(key, None)
+            return
+        row: Row = orjson.loads(value)
+        if is_newer(row, self._rows.get(key)):
+            self._rows[key] = row
+            self._changed_at[partition] = time.time()
+
+    def _read_ends(self, consumer: Consumer) -> None:
+        for partition in range(self._partitions):
+            try:
+                _, end = consumer.get_watermark_offsets(
+                    TopicPartition(self._kafka.raw_topic, partition), timeout=_ENDS_TIMEOUT_S
+                )
+            except KafkaException as error:
+                log.warning("end of a partition unknown", partition=partition, reason=error.args[0].str())
+                self._ends.pop(partition, None)
+                return
+            self._ends[partition] = end
+
+    def _expire(self) -> None:
+        oldest_s = time.time() - self._worker.retention_s - 2 * self._worker.bucket_s
+        for key in [key for key in self._rows if key[1][1] < oldest_s]:
+            del self._rows[key]
+
+    def progress(self) -> tuple[PartitionProgress, ...]:
+        """How far each partition has been counted."""
+        counted = positions(self._rows)
+        return tuple(self._progress_of(partition, counted.get(partition)) for partition in range(self._partitions))
+
+    def _progress_of(self, partition: int, following: int | None) -> PartitionProgress:
+        end = self._ends.get(partition)
+        lag = None if end is None else max(0, end - (following or 0))
+        age_s = max(0.0, time.time() - self._changed_at[partition])
+        late_s = 0.0 if lag == 0 else age_s
+        return PartitionProgress(
+            partition=partition,
+            counted_offset=None if following is None else following - 1,
+            lag_messages=lag,
+            late_s=round(late_s, 3),
+            stale=late_s > self._worker.stale_after_s,
+        )
+
+    def window(self, window_s: float, as_of: datetime | None = None) -> WindowCounts:
+        """The counts of the window that ends with the bucket of ``as_of`` (default: now)."""
+        moment_s = time.time() if as_of is None else as_of.timestamp()
+        total = sum_window(self._rows, moment_s, window_s, self._worker.bucket_s)
+        labelled = sum(total.counts)
+        progress = self.progress()
+        return WindowCounts(
+            as_of=utc(moment_s),
+            window_s=total.window_s,
+            since=utc(total.since_s),
+            bucket_s=self._worker.bucket_s,
+            counts=dict(zip(EMOTIONS, total.counts, strict=True)),
+            shares={e: n / labelled if labelled else 0.0 for e, n in zip(EMOTIONS, total.counts, strict=True)},
+            total=labelled,
+            mean_confidence={
+                e: c / n if n else None for e, n, c in zip(EMOTIONS, total.counts, total.confidence, strict=True)
+            },
+            abstained=total.abstained,
+            dead=total.dead,
+            late_s=max((p.late_s for p in progress), default=0.0),
+            complete=self.caught_up and not any(p.stale or p.lag_messages is None for p in progress),
+            partitions=progress,
+        )

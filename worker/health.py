@@ -1,0 +1,53 @@
+"""Is the worker ready, is it alive? Decided from what it knows of itself; the watchdog acts on it."""
+
+import time
+from dataclasses import dataclass
+
+from worker.app import EmotionApp
+from worker.follower import Follower
+
+STUCK_EXIT_CODE = 70
+
+
+@dataclass(slots=True)
+class Health:
+    """The parts are filled in as the worker starts; None means not there yet."""
+
+    stuck_s: float
+    app: EmotionApp | None = None
+    follower: Follower | None = None
+    engine_loaded: bool = False
+
+    def missing(self) -> list[str]:
+        """What still keeps the worker from being ready; empty when it is."""
+        reasons = [] if self.engine_loaded else ["the bundle is not loaded"]
+        if self.app is None or self.follower is None:
+            return [*reasons, "the brokers have not answered yet"]
+        if self.app.rebalancing or not self.app.tables.actives_ready:
+            reasons.append("partitions are being assigned and the table recovered")
+        if not self.follower.caught_up:
+            reasons.append("the changelog has not been read to its end")
+        return reasons
+
+    def stuck_for_s(self) -> float:
+        """Seconds without progress though there is work; 0 while positions move or nothing lags."""
+        if self.app is None or self.follower is None:
+            return 0.0
+        if not self.app.rebalancing and self.app.tables.actives_ready and self._own_lag() == 0:
+            return 0.0
+        return time.monotonic() - self.app.progress.moved_at
+
+    def is_stuck(self) -> bool:
+        """Whether a restart is due."""
+        return self.stuck_for_s() > self.stuck_s
+
+    def _own_lag(self) -> int:
+        """Raw records that this worker should count and has not."""
+        assert self.app is not None
+        assert self.follower is not None
+        expected = self.app.progress.expected
+        return sum(
+            max(0, end - expected.get(partition, 0))
+            for partition, end in self.follower.ends.items()
+            if partition in expected
+        )

@@ -1,0 +1,61 @@
+"""What is looked at before the first tweet: is a broker there, do the topics fit together?"""
+
+import time
+
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+from worker.errors import BrokerUnreachable, TopicsUnfit
+from worker.settings import KafkaSettings, WorkerSettings
+
+log = structlog.get_logger("worker.preflight")
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 10.0
+
+
+def wait_for_broker(kafka: KafkaSettings) -> ClusterMetadata:
+    """Ask for the cluster's metadata until a broker answers; the pauses double. Blocks.
+
+    Raises:
+        BrokerUnreachable: none answered within ``broker_timeout_s``.
+    """
+    deadline = time.monotonic() + kafka.broker_timeout_s
+    pause_s = _FIRST_PAUSE_S
+    admin = AdminClient({**kafka.client_config(), "log_level": 0})
+    while True:
+        left_s = deadline - time.monotonic()
+        try:
+            return admin.list_topics(timeout=max(0.1, min(5.0, left_s)))
+        except KafkaException as error:
+            reason = error.args[0].str()
+        if time.monotonic() + pause_s > deadline:
+            raise BrokerUnreachable(
+                f"no broker answers at {kafka.bootstrap_servers} within {kafka.broker_timeout_s:.0f} s ({reason}); "
+                "check --bootstrap-servers (KAFKA_BOOTSTRAP_SERVERS) and that the broker runs"
+            )
+        log.warning("no broker yet", bootstrap_servers=kafka.bootstrap_servers, reason=reason, retry_in_s=pause_s)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def check_topics(metadata: ClusterMetadata, kafka: KafkaSettings, worker: WorkerSettings) -> int:
+    """The partition count that all topics share.
+
+    Raises:
+        TopicsUnfit: a topic is missing, or its partition count differs from the raw topic's.
+    """
+    names = (kafka.raw_topic, kafka.emotion_topic, kafka.dead_topic, worker.changelog_topic)
+    missing = [name for name in names if name not in metadata.topics]
+    if missing:
+        raise TopicsUnfit(f"topics missing: {', '.join(missing)}; create them with `python -m worker topics`")
+    counts = {name: len(metadata.topics[name].partitions) for name in names}
+    wanted = counts[kafka.raw_topic]
+    wrong = [f"{name} has {count}" for name, count in counts.items() if count != wanted]
+    if wrong:
+        raise TopicsUnfit(
+            f"{kafka.raw_topic} has {wanted} partitions, but {', '.join(wrong)}: an event goes to the partition of its "
+            "tweet, so all need the same count. `python -m worker topics` shows what to change"
+        )
+    return wanted

@@ -1,0 +1,70 @@
+"""Publishing through librdkafka: idempotent, acks=all, a batch at a time, returned only when the brokers confirmed."""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from worker.errors import PublishFailed
+
+
+class Record(NamedTuple):
+    """One record to publish to a fixed partition."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+
+
+class Publisher:
+    """A producer that publishes whole batches in order.
+
+    Args:
+        config: connection part of the librdkafka configuration.
+        delivery_timeout_s: how long a record may stay unconfirmed before the batch counts as failed.
+    """
+
+    def __init__(self, config: dict[str, str | int | float | bool], delivery_timeout_s: float) -> None:
+        self._timeout_s = delivery_timeout_s
+        self._producer = Producer(
+            {
+                **config,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 1,
+                "compression.type": "lz4",
+                "message.timeout.ms": int(delivery_timeout_s * 1000),
+            }
+        )
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """Send the records and wait until each is confirmed. Blocks; call it off the event loop.
+
+        Raises:
+            PublishFailed: at least one record was refused or not confirmed in time. Others may have been written.
+        """
+        failures: list[str] = []
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                failures.append(f"{message.topic()}[{message.partition()}]: {error.str()}")
+
+        for record in records:
+            self._produce(record, delivered)
+        remaining = self._producer.flush(self._timeout_s + 5)
+        if failures or remaining:
+            reason = failures[0] if failures else "no answer from the brokers"
+            raise PublishFailed(f"{len(failures) + remaining} of {len(records)} records not confirmed; first: {reason}")
+
+    def _produce(self, record: Record, delivered: object) -> None:
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                self._producer.produce(record.topic, record.value, record.key, record.partition, on_delivery=delivered)
+                return
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise PublishFailed("the producer's queue stays full; is the broker away?") from None
+                self._producer.poll(0.1)

@@ -1,0 +1,138 @@
+"""The composition root: puts the parts together, runs them, and ends them in order."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar
+
+import structlog
+import uvloop
+from faust.types import StreamT
+
+from worker.agent import ScoreAgent
+from worker.app import EmotionApp, build_app
+from worker.errors import WorkerError
+from worker.follower import Follower
+from worker.health import STUCK_EXIT_CODE, Health
+from worker.inference.engine import Engine, load_engine
+from worker.metrics import Metrics
+from worker.preflight import check_topics, wait_for_broker
+from worker.publisher import Publisher
+from worker.settings import KafkaSettings, WorkerSettings
+from worker.web import WebSide
+
+log = structlog.get_logger("worker")
+
+T = TypeVar("T")
+
+CRASHED_EXIT_CODE = 1
+_WATCH_INTERVAL_S = 1.0
+
+
+def run_worker(kafka: KafkaSettings, worker: WorkerSettings) -> int:
+    """Run until SIGTERM or SIGINT, or until something fails; returns the exit code.
+
+    Raises:
+        WorkerError, InferenceError: the worker cannot start; the message says what to do.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(kafka, worker))
+
+
+async def _serve(kafka: KafkaSettings, worker: WorkerSettings) -> int:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    worker.data_dir.mkdir(parents=True, exist_ok=True)
+    health = Health(worker.stuck_s)
+    web = WebSide(worker, health, metrics := Metrics())
+    runner = await web.start()
+    try:
+        engine = await asyncio.to_thread(load_engine, worker.bundle, threads=worker.threads)
+        web.manifest, health.engine_loaded = engine.manifest, True
+        log.info("bundle loaded", name=engine.manifest.name, version=engine.manifest.version, folder=str(worker.bundle))
+        metadata = await _unless_stopped(asyncio.to_thread(wait_for_broker, kafka), stopping)
+        if metadata is None:
+            return 0
+        partitions = check_topics(metadata, kafka, worker)
+        async with _following(Follower(kafka, worker, partitions)) as health.follower:
+            health.app = build_app(kafka, worker, partitions)
+            return await _label_stream(health, engine, metrics, kafka, worker, stopping)
+    finally:
+        await runner.cleanup()
+
+
+async def _unless_stopped(work: Awaitable[T], stopping: asyncio.Event) -> T | None:
+    """The result of ``work``, or None if the signal to stop came first."""
+    task, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    return task.result() if task.done() else None
+
+
+@contextlib.asynccontextmanager
+async def _following(follower: Follower) -> AsyncIterator[Follower]:
+    task = asyncio.create_task(follower.run())
+    try:
+        yield follower
+    finally:
+        follower.stop()
+        await task
+
+
+async def _label_stream(
+    health: Health,
+    engine: Engine,
+    metrics: Metrics,
+    kafka: KafkaSettings,
+    worker: WorkerSettings,
+    stopping: asyncio.Event,
+) -> int:
+    app = health.app
+    assert app is not None
+    publisher = Publisher(kafka.client_config(), worker.delivery_timeout_s)
+    agent = ScoreAgent(app, engine, publisher, metrics, kafka, worker)
+    raw = app.topic(kafka.raw_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+    async def score(stream: StreamT[bytes]) -> None:
+        await agent.run(stream)
+
+    app.agent(raw, name="score")(score)
+    watching = asyncio.create_task(_watch(health))
+    try:
+        await app.start()
+        log.info("worker started", brokers=kafka.bootstrap_servers, raw=kafka.raw_topic, http_port=worker.http_port)
+        await app.wait_for_stopped(stopping.wait())
+        return await _stop(app, agent, worker)
+    finally:
+        watching.cancel()
+
+
+async def _stop(app: EmotionApp, agent: ScoreAgent, worker: WorkerSettings) -> int:
+    crash = app.crash_reason
+    if crash is None:
+        log.info("stopping: draining the batch in flight")
+        app.consumer.stop_flow()
+        if not await app.progress.drained(worker.drain_s):
+            log.warning("the batch in flight did not end in time; it will be read again", bound_s=worker.drain_s)
+        await app.consumer.commit()
+    else:
+        log.error("crashed; the unacknowledged batch will be read again", reason=repr(crash))
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(app.stop(), worker.drain_s)
+    await agent.close()
+    log.info("stopped")
+    if crash is None:
+        return 0
+    return crash.exit_code if isinstance(crash, WorkerError) else CRASHED_EXIT_CODE
+
+
+async def _watch(health: Health) -> None:
+    """Faust can stop consuming without exiting (faust 532, 523, 629): leave, so that the supervisor restarts us."""
+    while True:
+        await asyncio.sleep(_WATCH_INTERVAL_S)
+        if health.is_stuck():
+            log.critical("no progress though there is work: leaving", without_progress_s=health.stuck_for_s())
+            os._exit(STUCK_EXIT_CODE)

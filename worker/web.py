@@ -1,0 +1,141 @@
+"""The HTTP side: reads only."""
+
+import errno
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from schemas.bundle import BundleManifest
+from worker.errors import PortInUse, SecretUnreadable
+from worker.health import Health
+from worker.metrics import Metrics
+from worker.settings import WorkerSettings
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
+_WINDOW = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smh]?)", re.ASCII)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True)
+class WebSide:
+    """The handlers and what they answer from."""
+
+    settings: WorkerSettings
+    health: Health
+    metrics: Metrics
+    manifest: BundleManifest | None = None
+
+    async def start(self) -> web.AppRunner:
+        """Listen on the settings' address.
+
+        Raises:
+            PortInUse: another process listens there.
+            SecretUnreadable: the token file cannot be read.
+        """
+        app = web.Application(middlewares=self._middlewares())
+        app.add_routes(
+            [
+                web.get("/counts", self.counts),
+                web.get("/healthz", self.healthz),
+                web.get("/readyz", self.readyz),
+                web.get("/metrics", self.metrics_text),
+                web.get("/model", self.model),
+            ]
+        )
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        host, port = self.settings.http_host, self.settings.http_port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            raise PortInUse(
+                f"cannot listen on {host}:{port} ({error.strerror}); choose another with --http-port"
+            ) from error
+        return runner
+
+    def _middlewares(self) -> list[Any]:
+        path = self.settings.http_token_file
+        if path is None:
+            return []
+        try:
+            token = path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SecretUnreadable(f"cannot read the HTTP token from {path}: {error.strerror}") from error
+        wanted = f"Bearer {token}".encode()
+
+        @web.middleware
+        async def authorised(request: web.Request, handler: _Handler) -> web.StreamResponse:
+            given = request.headers.get("Authorization", "").encode(errors="replace")
+            if not hmac.compare_digest(given, wanted):
+                return _json({"error": "a bearer token is needed"}, status=401)
+            return await handler(request)
+
+        return [authorised]
+
+    async def counts(self, request: web.Request) -> web.Response:
+        """``/counts?window=5m[&at=ISO time]``: the rolling counts of all partitions."""
+        follower = self.health.follower
+        if follower is None:
+            return _json({"error": "the brokers have not answered yet"}, status=503)
+        try:
+            window_s = parse_window(request.query.get("window", "5m"), self.settings.retention_s)
+            at = request.query.get("at")
+            moment = None if at is None else datetime.fromisoformat(at)
+        except ValueError as error:
+            return _json({"error": str(error)}, status=400)
+        if moment is not None and moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        answer = follower.window(window_s, moment)
+        return web.Response(body=answer.model_dump_json().encode(), content_type="application/json")
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """200 while positions move or nothing lags, 503 when the worker is stuck."""
+        stuck_s = round(self.health.stuck_for_s(), 1)
+        alive = not self.health.is_stuck()
+        return _json({"alive": alive, "without_progress_s": stuck_s}, status=200 if alive else 503)
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """200 when bundle, partitions and table are there, else 503 with what is missing."""
+        missing = self.health.missing()
+        return _json({"ready": not missing, "missing": missing}, status=503 if missing else 200)
+
+    async def metrics_text(self, _: web.Request) -> web.Response:
+        """Prometheus text format."""
+        if self.health.follower is not None:
+            self.metrics.progress(self.health.follower.progress())
+        return web.Response(body=generate_latest(self.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def model(self, _: web.Request) -> web.Response:
+        """The manifest of the bundle that labels."""
+        if self.manifest is None:
+            return _json({"error": "the bundle is not loaded"}, status=503)
+        return web.Response(body=self.manifest.model_dump_json().encode(), content_type="application/json")
+
+
+def parse_window(text: str, longest_s: float) -> float:
+    """``60s``, ``5m``, ``1h`` or plain seconds, as seconds.
+
+    Raises:
+        ValueError: not of this form, zero, or longer than the retention.
+    """
+    match = _WINDOW.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"window {text!r} is not of the form 60s, 5m or 1h")
+    seconds = float(match[1]) * _UNITS_S[match[2] or "s"]
+    if not 0 < seconds <= longest_s:
+        raise ValueError(f"window {text!r} must be above 0 and at most the retention, {longest_s:g} s")
+    return seconds
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json", status=status)
