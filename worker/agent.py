@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from faust.streams import _current_event
+from faust.streams import Stream, _current_event
 from faust.types import EventT, StreamT
 
 from schemas.emotions import EMOTIONS
@@ -74,7 +74,9 @@ class ScoreAgent:
             await self._take(events)
 
     async def _batches(self, stream: StreamT[Any]) -> AsyncIterator[list[EventT[Any]]]:
-        async for events in stream.noack_take(self._worker.max_batch, within=self._worker.max_wait_s):
+        async for events in cast("Stream[Any]", stream).noack_take(
+            self._worker.max_batch, within=self._worker.max_wait_s
+        ):
             fresh = [event for event in events if self._is_ours(event)]
             if fresh:
                 yield sorted(fresh, key=lambda event: event.message.offset)
@@ -116,7 +118,7 @@ class ScoreAgent:
     async def _finish(self, batch: _Batch) -> None:
         try:
             started = time.perf_counter()
-            records = [self._published_as(outcome) for outcome in batch.outcomes if outcome.value is not None]
+            records = self._unpublished(batch.outcomes)
             await asyncio.get_running_loop().run_in_executor(self._publish_thread, self._publisher.publish, records)
             publish_s = time.perf_counter() - started
             self._count(batch)
@@ -128,10 +130,17 @@ class ScoreAgent:
         finally:
             self._app.progress.batch_ended()
 
-    def _published_as(self, outcome: Outcome) -> Record:
-        assert outcome.value is not None
-        topic = self._kafka.dead_topic if outcome.counted.label is None else self._kafka.emotion_topic
-        return Record(topic, outcome.partition, outcome.key, outcome.value)
+    def _unpublished(self, outcomes: list[Outcome]) -> list[Record]:
+        return [
+            Record(
+                self._kafka.dead_topic if outcome.counted.label is None else self._kafka.emotion_topic,
+                outcome.partition,
+                outcome.key,
+                outcome.value,
+            )
+            for outcome in outcomes
+            if outcome.value is not None
+        ]
 
     def _count(self, batch: _Batch) -> None:
         """Count and acknowledge what is still ours; the rest is the next owner's, who finds it published."""
@@ -161,7 +170,7 @@ class ScoreAgent:
 
 def _record(event: EventT[Any]) -> RawRecord:
     message = event.message
-    headers = message.headers or ()
+    headers: Any = message.headers or ()
     pairs = tuple(headers.items()) if isinstance(headers, dict) else tuple(headers)
     return RawRecord(
         message.topic, message.partition, message.offset, message.key, message.value, pairs, message.timestamp or 0.0

@@ -1,7 +1,7 @@
 """The Faust app: its configuration, its one agent and its one table."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any, cast
 
 import faust
@@ -26,7 +26,7 @@ class EmotionApp(faust.App):
 
     raw_topic_name: str
     counts_table: Any
-    rows: dict[RowKey, Row]
+    rows: MutableMapping[RowKey, Row]
     retention_s: float
     drain_s: float
     aiokafka_config: dict[str, Any]
@@ -39,7 +39,7 @@ class EmotionApp(faust.App):
     @property
     def exact_consumer(self) -> ExactConsumer:
         """The mended consumer."""
-        return cast(ExactConsumer, self.consumer)
+        return cast("ExactConsumer", self.consumer)
 
     def assigned_partitions(self) -> set[int]:
         """Partitions of the raw topic that this worker owns now."""
@@ -57,18 +57,18 @@ class EmotionApp(faust.App):
         self.exact_consumer.resume_deferred()
 
     def _new_transport(self) -> TransportT:
-        return ExactTransport(self.conf.broker_consumer, cast(AppT, self))
+        return ExactTransport(self.conf.broker_consumer, cast("AppT", self))
 
 
 class _CrashOnSendError(Sensor):
     """A changelog record that cannot be written must stop the worker before anything is committed over it."""
 
-    def __init__(self, crash: Callable[[BaseException], Any]) -> None:
+    def __init__(self, crash: Callable[[BaseException], Coroutine[Any, Any, None]]) -> None:
         super().__init__()
-        self._crash = crash
+        self._crash_app = crash
 
-    def on_send_error(self, producer: ProducerT, exc: BaseException, state: Any) -> None:
-        asyncio.get_running_loop().create_task(self._crash(exc))
+    def on_send_error(self, producer: ProducerT, exc: BaseException, state: Any) -> None:  # noqa: ARG002 - the sensor protocol
+        asyncio.get_running_loop().create_task(self._crash_app(exc))
 
 
 def build_app(kafka: KafkaSettings, worker: WorkerSettings, partitions: int) -> EmotionApp:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import cast
 
 import orjson
 import structlog
@@ -86,8 +87,7 @@ class Follower:
         return consumer
 
     def _apply(self, message: Message) -> None:
-        partition = message.partition()
-        assert partition is not None
+        partition = cast("int", message.partition())
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the documented name

@@ -1,6 +1,7 @@
 """Is the worker ready, is it alive? Decided from what it knows of itself; the watchdog acts on it."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.app import EmotionApp
@@ -33,7 +34,8 @@ class Health:
         """Seconds without progress though there is work; 0 while positions move or nothing lags."""
         if self.app is None or self.follower is None:
             return 0.0
-        if not self.app.rebalancing and self.app.tables.actives_ready and self._own_lag() == 0:
+        settled = not self.app.rebalancing and self.app.tables.actives_ready
+        if settled and _lag(self.app.progress.expected, self.follower.ends) == 0:
             return 0.0
         return time.monotonic() - self.app.progress.moved_at
 
@@ -41,13 +43,7 @@ class Health:
         """Whether a restart is due."""
         return self.stuck_for_s() > self.stuck_s
 
-    def _own_lag(self) -> int:
-        """Raw records that this worker should count and has not."""
-        assert self.app is not None
-        assert self.follower is not None
-        expected = self.app.progress.expected
-        return sum(
-            max(0, end - expected.get(partition, 0))
-            for partition, end in self.follower.ends.items()
-            if partition in expected
-        )
+
+def _lag(expected: Mapping[int, int], ends: Mapping[int, int]) -> int:
+    """Raw records of this worker's partitions that have not come yet."""
+    return sum(max(0, ends[partition] - offset) for partition, offset in expected.items() if partition in ends)

@@ -58,7 +58,7 @@ class PublishedTail:
         _, end = _watermarks(consumer, self._kafka.raw_topic, partition)
         if start > end:
             raise TopicsUnfit(
-                f"the counts have seen offset {start - 1} of {self._kafka.raw_topic}[{partition}], but it ends at {end}: "
+                f"offset {start - 1} of {self._kafka.raw_topic}[{partition}] is counted, but it ends at {end}: "
                 "the topic was made anew. Start with another --app-id"
             )
 

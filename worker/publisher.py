@@ -1,12 +1,14 @@
 """Publishing through librdkafka: idempotent, acks=all, a batch at a time, returned only when the brokers confirmed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from worker.errors import PublishFailed
+
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
 
 class Record(NamedTuple):
@@ -58,12 +60,13 @@ class Publisher:
             reason = failures[0] if failures else "no answer from the brokers"
             raise PublishFailed(f"{len(failures) + remaining} of {len(records)} records not confirmed; first: {reason}")
 
-    def _produce(self, record: Record, delivered: object) -> None:
+    def _produce(self, record: Record, delivered: DeliveryCallback) -> None:
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
-                self._producer.produce(record.topic, record.value, record.key, record.partition, on_delivery=delivered)
-                return
+                return self._producer.produce(
+                    record.topic, record.value, record.key, record.partition, on_delivery=delivered
+                )
             except BufferError:
                 if time.monotonic() > deadline:
                     raise PublishFailed("the producer's queue stays full; is the broker away?") from None

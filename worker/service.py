@@ -58,8 +58,7 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings) -> int:
             return 0
         partitions = check_topics(metadata, kafka, worker)
         async with _following(Follower(kafka, worker, partitions)) as health.follower:
-            health.app = build_app(kafka, worker, partitions)
-            return await _label_stream(health, engine, metrics, kafka, worker, stopping)
+            return await _label_stream(health, engine, metrics, kafka, worker, partitions, stopping)
     finally:
         await runner.cleanup()
 
@@ -88,10 +87,10 @@ async def _label_stream(
     metrics: Metrics,
     kafka: KafkaSettings,
     worker: WorkerSettings,
+    partitions: int,
     stopping: asyncio.Event,
 ) -> int:
-    app = health.app
-    assert app is not None
+    app = health.app = build_app(kafka, worker, partitions)
     publisher = Publisher(kafka.client_config(), worker.delivery_timeout_s)
     agent = ScoreAgent(app, engine, publisher, metrics, kafka, worker)
     raw = app.topic(kafka.raw_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from faust.tables.table import Table
 
 from worker.counts import is_newer
+
+if TYPE_CHECKING:
+    from worker.app import EmotionApp
 
 
 class MonotoneTable(Table[Any, Any]):
@@ -15,6 +18,10 @@ class MonotoneTable(Table[Any, Any]):
     A worker that was fenced off can still write an old row after its successor wrote a newer one; a table that
     recovers keeps the newer.
     """
+
+    @property
+    def _emotion_app(self) -> "EmotionApp":
+        return cast("EmotionApp", self.app)
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
         """Apply only rows that are not older than what is known."""
@@ -34,9 +41,9 @@ class MonotoneTable(Table[Any, Any]):
 
     # Faust drops expired keys from memory only; the compacted changelog would keep them for ever.
     async def _del_old_keys(self) -> None:
-        oldest_s = time.time() - self.app.retention_s
+        oldest_s = time.time() - self._emotion_app.retention_s
         expired = [key for key in list(self.data) if key[1][1] < oldest_s]
-        owned = self.app.assigned_partitions()
+        owned = self._emotion_app.assigned_partitions()
         for key in expired:
             self.data.pop(key, None)
             if key[0] in owned:

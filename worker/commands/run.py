@@ -10,8 +10,8 @@ from worker.settings import KafkaSettings, WorkerSettings
 @settings_options(kafka=KafkaSettings, worker=WorkerSettings)
 def run(kafka: KafkaSettings, worker: WorkerSettings) -> None:
     """Read raw tweets, publish labelled events, keep the live counts; SIGTERM or Ctrl-C stops it cleanly."""
-    from worker.inference.errors import InferenceError
     from worker.errors import WorkerError
+    from worker.inference.errors import InferenceError
     from worker.logging import configure_logging
     from worker.service import run_worker
 

@@ -1,0 +1,101 @@
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from worker.inference.cleaning import clean, has_words
+
+PIECES = [*"@#&<>:;()/\\_^.'!|=*3aAbBxXdDoOtTnN019 \n\t\x00é’“…İßǅﬁ"]
+PIECES += [
+    "&amp;",
+    "&lt;",
+    "&#38;",
+    "&#x26;",
+    "http://",
+    "www.",
+    "\\n",
+    "\u200d",
+    "\ufe0f",
+    "\ud83d",
+    "\udc4d",
+    "ﷺ",
+    "#A",
+]
+PIECES += [
+    "\U0001f602",
+    "\u2764",
+    "\U0001f1e9",
+    "Ã©",
+    "â€™",
+    "\u0345",
+    "\u1e9e",
+    "<url>",
+    ":)",
+    "<3",
+    "\u0301",
+    "\u0323",
+]
+NASTY = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(max_size=60)
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("Soooo HAPPY!!!!!!", "soo happy!!!"),
+        ("@you see https://example.org/a?b=c now", "<user> see <url> now"),
+        ("#BestDayEver #sad", "best day ever sad"),
+        ("it\u2019s &amp;amp; that &lt;3", "it's & that :red heart:"),
+        ("caf\u00c3\u00a9 time", "café time"),
+        ("laugh \U0001f602\U0001f602", "laugh :face with tears of joy: :face with tears of joy:"),
+        ("thumbs \U0001f44d\U0001f3fd", "thumbs :thumbs up:"),
+        ("two\\nlines\nhere", "two lines here"),
+        ("nul\x00 and zero\u200bwidth", "nul and zerowidth"),
+        ("half \ud83d emoji", "half emoji"),
+        ("so sad :'(", "so sad :crying face:"),
+        ("mail me a@b.org", "mail me a@b.org"),
+        ("", ""),
+    ],
+)
+def test_tweets_are_cleaned(raw: str, cleaned: str) -> None:
+    assert clean(raw) == cleaned
+
+
+@settings(max_examples=1500, deadline=None)
+@given(NASTY)
+@example("&#38;#38;#38;#38;lt;")
+@example("&" + "amp;" * 50 + "lt;")
+@example("&#" + "9" * 5000 + ";")
+def test_cleaning_is_total_and_idempotent(text: str) -> None:
+    once = clean(text)
+    assert clean(once) == once
+    assert once.encode("utf-8").decode() == once
+
+
+@pytest.mark.parametrize(
+    "unit", ["@", "#", "&", "<", ".", ":", "a", "A", "/", "&amp;", "&#38;", "http://", "@a", "#aB", ":(", "\U0001f602",
+             "Ã", "â€", "\u0301", "\ud83d", " ", "\\n", "_", "(", "x", "ﷺ", "İ"],
+)  # fmt: skip
+def test_cleaning_takes_linear_time_on_hostile_input(unit: str) -> None:
+    def seconds(length: int) -> float:
+        text = unit * (length // len(unit))
+        started = time.perf_counter()
+        clean(text)
+        return time.perf_counter() - started
+
+    clean(unit * 10)
+    small, large = min(seconds(25_000) for _ in range(3)), min(seconds(100_000) for _ in range(2))
+    assert large < 12 * small + 0.05, "four times the length must not cost much more than four times the time"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["https://example.org", "@a @b", "\U0001f602\U0001f602", ":) <3", "!!! 123", "", "@a https://example.org \u2764"],
+)
+def test_what_has_no_words_is_recognised(raw: str) -> None:
+    assert not has_words(clean(raw))
+
+
+@pytest.mark.parametrize("raw", ["ok", "@a no \U0001f602", "#sad", "note: this is: bad", "とても嬉しい"])
+def test_what_has_words_is_scored(raw: str) -> None:
+    assert has_words(clean(raw))

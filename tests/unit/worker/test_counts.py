@@ -1,0 +1,69 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.counts import Row, RowKey, bucket_of, count_outcomes, is_newer, new_row, positions, sum_window
+from worker.records import Counted, Outcome
+
+BUCKET_S = 10.0
+
+
+def outcome(offset: int, moment_s: float, label: int | None, partition: int = 0) -> Outcome:
+    return Outcome(partition, offset, Counted(moment_s, label, 0.5), None, b"")
+
+
+def counted(rows: dict[RowKey, Row]) -> list[int]:
+    return [sum(row["n"][i] for row in rows.values()) for i in range(6)]
+
+
+stream = st.lists(st.tuples(st.floats(1000, 1100), st.none() | st.integers(0, 5)), max_size=40)
+
+
+@given(stream, st.lists(st.integers(1, 7), min_size=1), st.data())
+def test_a_crash_between_any_two_row_writes_loses_and_repeats_nothing(
+    tweets: list[tuple[float, int | None]], sizes: list[int], data: st.DataObject
+) -> None:
+    rows: dict[RowKey, Row] = {}
+    outcomes = [outcome(offset, moment_s, label) for offset, (moment_s, label) in enumerate(tweets)]
+    crashes = data.draw(st.integers(0, 5))
+    while positions(rows).get(0, 0) < len(outcomes):
+        start = positions(rows).get(0, 0)
+        batch = outcomes[start : start + data.draw(st.sampled_from(sizes))]
+        writes = count_outcomes(batch, rows, BUCKET_S, oldest_s=0)
+        if crashes:
+            crashes -= 1
+            writes = writes[: data.draw(st.integers(0, len(writes)))]
+        rows.update(writes)
+    assert counted(rows) == [sum(label == i for _, label in tweets) for i in range(6)]
+    assert sum(row["d"] for row in rows.values()) == sum(label is None for _, label in tweets)
+
+
+def test_a_replay_of_counted_tweets_changes_nothing() -> None:
+    batch = [outcome(offset, 1000 + offset, offset % 6) for offset in range(30)]
+    rows = dict(count_outcomes(batch, {}, BUCKET_S, oldest_s=0))
+    assert count_outcomes(batch, rows, BUCKET_S, oldest_s=0) == []
+
+
+def test_a_tweet_of_an_expired_bucket_is_left_out() -> None:
+    assert count_outcomes([outcome(0, 1000.0, 1)], {}, BUCKET_S, oldest_s=2000.0) == []
+
+
+def test_rows_only_grow() -> None:
+    older, newer = new_row() | {"o": 3, "done": 3}, new_row() | {"o": 9, "done": 9}
+    assert is_newer(newer, older)
+    assert not is_newer(older, newer)
+    assert is_newer(older, None)
+
+
+def test_a_window_sums_whole_buckets_of_all_partitions_and_no_older_ones() -> None:
+    batches = [[outcome(0, 1000.0, 1), outcome(1, 1055.0, 1)], [outcome(0, 1049.9, 2, partition=1)]]
+    rows = {key: row for batch in batches for key, row in count_outcomes(batch, {}, BUCKET_S, oldest_s=0)}
+    total = sum_window(rows, as_of_s=1059.0, window_s=15.0, bucket_s=BUCKET_S)
+    assert total.counts == [0, 1, 1, 0, 0, 0]
+    assert (total.since_s, total.window_s) == (1040.0, 20.0)
+    assert sum_window(rows, 1059.0, 60.0, BUCKET_S).counts == [0, 2, 1, 0, 0, 0]
+
+
+@given(st.floats(1.2e9, 2e9))
+def test_a_moment_lies_in_its_bucket(moment_s: float) -> None:
+    start, _ = bucket_of(moment_s, BUCKET_S)
+    assert start <= moment_s < start + BUCKET_S

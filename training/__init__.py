@@ -1,0 +1,1 @@
+"""Offline: makes, measures and exports the models that the worker serves."""

@@ -1,0 +1,1 @@
+"""Builders of the graphs that bundles hold, from the weights that training made."""

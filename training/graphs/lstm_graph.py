@@ -1,0 +1,101 @@
+"""An ONNX graph with fused LSTM operators from the weights of stacked bidirectional Keras layers.
+
+Keras exports `Loop` nodes, which are several times slower; so the graph is written node by node.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+_OPSET = 17
+_IR_VERSION = 9
+_KERAS_TO_ONNX_GATES = (0, 3, 1, 2)
+"""Keras stores i, f, c, o (keras LSTMCell); ONNX wants i, o, f, c (ONNX operator LSTM)."""
+
+Weights = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+"""Keras' kernel ``[input, 4 * units]``, recurrent kernel ``[units, 4 * units]``, bias ``[4 * units]``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bidirectional:
+    """Weights of one bidirectional layer, forward and backward."""
+
+    forward: Weights
+    backward: Weights
+
+
+def build_lstm_graph(
+    embedding: NDArray[np.float16],
+    layers: Sequence[Bidirectional],
+    dense_kernel: NDArray[np.float32],
+    dense_bias: NDArray[np.float32],
+) -> onnx.ModelProto:
+    """Inputs ``token_ids`` int64 ``[batch, time]`` and ``lengths`` int32 ``[batch]``, output ``logits`` float32 ``[batch, 6]``.
+
+    Args:
+        embedding: float16 ``[vocabulary, width]``; kept in half precision in the file, cast after the look-up.
+        layers: from the first to the last; all but the last return sequences, the last the final states.
+        dense_kernel: float32 ``[2 * units, 6]``.
+        dense_bias: float32 ``[6]``.
+    """
+    nodes = [
+        helper.make_node("Gather", ["embedding", "token_ids"], ["looked_up"]),
+        helper.make_node("Cast", ["looked_up"], ["embedded"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["embedded"], ["steps_0"], perm=[1, 0, 2]),
+    ]
+    weights = {"embedding": embedding.astype(np.float16), "dense_kernel": dense_kernel, "dense_bias": dense_bias}
+    for number, layer in enumerate(layers):
+        nodes += _layer_nodes(number, layer, is_last=number == len(layers) - 1)
+        weights |= _layer_weights(number, layer)
+    nodes.append(helper.make_node("Gemm", ["states", "dense_kernel", "dense_bias"], ["logits"]))
+    graph = helper.make_graph(
+        nodes,
+        "bidirectional-lstm",
+        [
+            helper.make_tensor_value_info("token_ids", TensorProto.INT64, ["batch", "time"]),
+            helper.make_tensor_value_info("lengths", TensorProto.INT32, ["batch"]),
+        ],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", int(dense_bias.shape[0])])],
+        [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _layer_nodes(number: int, layer: Bidirectional, *, is_last: bool) -> list[onnx.NodeProto]:
+    units = layer.forward[1].shape[0]
+    inputs = [f"steps_{number}", f"w_{number}", f"r_{number}", f"b_{number}", "lengths"]
+    outputs = [f"y_{number}", f"last_{number}"]
+    lstm = helper.make_node("LSTM", inputs, outputs, direction="bidirectional", hidden_size=units)
+    if is_last:  # [2, batch, units] -> [batch, 2 * units]
+        source, shape, result = f"last_{number}", [0, -1], "states"
+        perm = [1, 0, 2]
+    else:  # [time, 2, batch, units] -> [time, batch, 2 * units]
+        source, shape, result = f"y_{number}", [0, 0, -1], f"steps_{number + 1}"
+        perm = [0, 2, 1, 3]
+    return [
+        lstm,
+        helper.make_node("Transpose", [source], [f"swapped_{number}"], perm=perm),
+        helper.make_node("Constant", [], [f"shape_{number}"], value_ints=shape),
+        helper.make_node("Reshape", [f"swapped_{number}", f"shape_{number}"], [result]),
+    ]
+
+
+def _layer_weights(number: int, layer: Bidirectional) -> dict[str, NDArray[np.float32]]:
+    directions = (layer.forward, layer.backward)
+    return {
+        f"w_{number}": np.stack([_gates(kernel).T for kernel, _, _ in directions]),
+        f"r_{number}": np.stack([_gates(recurrent).T for _, recurrent, _ in directions]),
+        f"b_{number}": np.stack([np.concatenate([_gates(bias), np.zeros_like(bias)]) for _, _, bias in directions]),
+    }
+
+
+def _gates(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Reorder the four gates along the last axis."""
+    blocks = np.split(np.asarray(array, np.float32), 4, axis=-1)
+    return np.concatenate([blocks[i] for i in _KERAS_TO_ONNX_GATES], axis=-1)

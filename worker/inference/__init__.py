@@ -1,0 +1,1 @@
+"""Text in, probabilities out: cleaning, bundles and the engines. Knows nothing of Kafka."""

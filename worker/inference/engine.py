@@ -1,0 +1,132 @@
+"""From a bundle to an engine: verified, warmed up and checked against its golden cases."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from schemas.bundle import BundleManifest
+from schemas.emotions import EMOTIONS
+from worker.inference.bundle import TOKENIZER_FILE, Bundle, read_bundle
+from worker.inference.cleaning import clean
+from worker.inference.errors import GoldenMismatch
+
+GOLDEN_TOLERANCE = {"fp32": 0.01, "bf16": 0.05, "int8": 0.05}
+"""Largest change of a probability that another CPU may make; wrong weights or another tokenizer change far more."""
+_EMPTY = "."
+
+
+class Engine(Protocol):
+    """What labels texts. Implementations are thread-safe for one caller at a time."""
+
+    @property
+    def manifest(self) -> BundleManifest:
+        """What the bundle says of itself."""
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic that really runs on this CPU: fp32, bf16 or int8."""
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Raw texts to probabilities, float32 ``[n, 6]``; rows sum to 1 and do not depend on each other."""
+
+    def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
+        """As `predict`, for texts that went through `clean` already."""
+
+    def tokens(self, cleaned: str) -> list[str]:
+        """What the model sees of a cleaned text."""
+
+
+class Runtime(Protocol):
+    """The part that differs between kinds of bundle."""
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic that really runs."""
+
+    def logits(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
+        """Float32 ``[n, 6]`` in the order of ``encodings``."""
+
+
+class BundleEngine:
+    """Tokenizer, runtime and temperature of one bundle."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        self.manifest = bundle.manifest
+        self.precision = runtime.precision
+        self._runtime = runtime
+        self._tokenizer: Tokenizer = Tokenizer.from_file(str(bundle.folder / TOKENIZER_FILE))
+        self._tokenizer.enable_truncation(bundle.manifest.max_tokens)
+        self._tokenizer.no_padding()
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Raw texts to probabilities, float32 ``[n, 6]``."""
+        return self.predict_cleaned([clean(text) for text in texts])
+
+    def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
+        """Cleaned texts to probabilities, float32 ``[n, 6]``."""
+        if not cleaned:
+            return np.empty((0, len(EMOTIONS)), np.float32)
+        logits = self._runtime.logits(self._encode(cleaned))
+        if logits.shape != (len(cleaned), len(EMOTIONS)):
+            raise RuntimeError(f"{len(cleaned)} texts gave logits of shape {logits.shape}")
+        return softmax(logits / self.manifest.temperature)
+
+    def tokens(self, cleaned: str) -> list[str]:
+        """What the model sees of a cleaned text."""
+        tokens: list[str] = self._encode([cleaned])[0].tokens
+        return tokens
+
+    def _encode(self, cleaned: Sequence[str]) -> list[Encoding]:
+        encodings = self._tokenizer.encode_batch_fast(list(cleaned))
+        return [encoding if len(encoding) else self._tokenizer.encode(_EMPTY) for encoding in encodings]
+
+
+def load_engine(folder: Path, *, threads: int | None = None) -> Engine:
+    """Verify a bundle, load it, and check that it answers as it did at export (which also warms it up).
+
+    Args:
+        folder: the bundle.
+        threads: threads of the runtime; default: the cores that this process may use.
+
+    Raises:
+        InferenceError: the bundle is missing, tampered with, unfit, needs a package that is not installed, or
+            answers otherwise than at export.
+    """
+    bundle = read_bundle(Path(folder))
+    engine = BundleEngine(bundle, _runtime(bundle, threads or len(os.sched_getaffinity(0))))
+    _check_golden(bundle, engine)
+    return engine
+
+
+def _runtime(bundle: Bundle, threads: int) -> Runtime:
+    if bundle.manifest.kind == "lstm":
+        from worker.inference.lstm import LstmRuntime  # noqa: PLC0415 - only the runtime that is needed is loaded
+
+        return LstmRuntime(bundle.folder, threads)
+    from worker.inference.encoder import EncoderRuntime  # noqa: PLC0415 - as above; OpenVINO is an extra
+
+    return EncoderRuntime(bundle, threads)
+
+
+def _check_golden(bundle: Bundle, engine: BundleEngine) -> None:
+    wanted = np.asarray([case.probabilities for case in bundle.golden], np.float32)
+    given = engine.predict([case.text for case in bundle.golden])
+    change = np.abs(given - wanted).max(axis=1)
+    worst = int(change.argmax())
+    tolerance = GOLDEN_TOLERANCE[bundle.manifest.precision]
+    if not change[worst] <= tolerance:
+        raise GoldenMismatch(
+            f"{bundle.folder}: golden case {worst} ({bundle.golden[worst].text!r}) differs by {change[worst]:.4f} from "
+            f"its export, {tolerance} is allowed; export the bundle again with this release"
+        )
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Row-wise softmax, float32 ``[n, 6]``; stable for large logits."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
