@@ -1,0 +1,21 @@
+"""What can stop training; every message names what, where and what to do."""
+
+
+class TrainingError(Exception):
+    """Root of all errors that end a command with a clear line."""
+
+
+class DataUnreadable(TrainingError):
+    """A file is missing, in another encoding, or lacks a column."""
+
+
+class LabelsUnknown(TrainingError):
+    """A label has no place among the six and no mapping."""
+
+
+class TooFewRows(TrainingError):
+    """A class has too few rows to split or to learn from."""
+
+
+class ExportRefused(TrainingError):
+    """The served model would break the precision rule or the batch-independence rule."""

@@ -1,0 +1,209 @@
+"""From trained weights to a bundle: graph, tokenizer, temperature, golden cases, checks, card."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.bundle import Agreement, BundleManifest, DataRef, Metrics, Profile
+from schemas.emotions import EMOTIONS
+from training.errors import ExportRefused
+from training.metrics import best_temperature, figures
+from training.prepare import TARGETS, fingerprint, is_certain
+from worker.inference.bundle import CARD_FILE, GOLDEN_FILE, TOKENIZER_FILE, write_bundle
+from worker.inference.engine import Engine, load_engine, softmax
+
+LEAST_SAME_LABEL = 0.99
+MOST_ACCURACY_LOST = 0.002
+MOST_CHANGE_BY_REBATCHING = {"fp32": 1e-4, "bf16": 0.01, "int8": 0.01}
+GOLDEN_TEXTS = (
+    "I can't stop smiling, best day ever! \U0001f602 #blessed",
+    "i feel so empty and alone tonight",
+    "@someone how DARE you talk to her like that, I'm furious",
+    "omg omg I did NOT see that coming \U0001f631",
+    "love you to the moon and back \u2764\ufe0f",
+    "there is someone outside my window and i am terrified",
+    "Bus leaves at 9:40 from platform 3 https://example.org/t",
+    "not happy about this at all...",
+    "RT @a: sooooo tired &amp; sad :(",
+    "ok",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is to become a bundle.
+
+    Attributes:
+        files: graph and tokenizer, name -> content.
+        logits: unquantised logits float32 ``[n, 6]`` of the validation rows, before temperature.
+    """
+
+    name: str
+    kind: str
+    base_model: str
+    precision: str
+    max_tokens: int
+    architecture: dict[str, Any]
+    files: dict[str, bytes]
+    logits: NDArray[np.float32]
+
+
+def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_version: str) -> BundleManifest:
+    """Write the bundle if its served answers keep the rules; golden cases come from the served engine.
+
+    Args:
+        rows: the prepared data; temperature is fitted on half of its validation rows, figures are of the other half,
+            of each set that has a test split, and of the served engine.
+
+    Raises:
+        ExportRefused: less than 99 % of labels kept, more than 0.2 points of accuracy lost, or an answer changed with
+            its batch.
+    """
+    validation = rows[(rows["split"] == "val") & is_certain(rows)]
+    fitted = _is_fit_half(validation)
+    targets = validation[TARGETS].to_numpy(np.float32)
+    fields: dict[str, Any] = {
+        "name": candidate.name,
+        "version": bundle_version,
+        "created_at": datetime.now(UTC).replace(microsecond=0),
+        "kind": candidate.kind,
+        "base_model": candidate.base_model,
+        "max_tokens": candidate.max_tokens,
+        "precision": candidate.precision,
+        "temperature": best_temperature(candidate.logits[fitted], targets[fitted]),
+        "abstain_threshold": 0.4,
+        "architecture": candidate.architecture,
+        "libraries": {name: version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        draft = Path(scratch) / "draft"
+        uniform = [{"text": text, "probabilities": [1 / 6] * 6} for text in GOLDEN_TEXTS]
+        _write(draft, fields, candidate.files, uniform, card="draft")
+        engine = load_engine(draft, check_golden=False)
+        golden = [
+            {"text": text, "probabilities": [round(float(p), 6) for p in row]}
+            for text, row in zip(GOLDEN_TEXTS, engine.predict(GOLDEN_TEXTS), strict=True)
+        ]
+        fields["agreement"] = _agreement(engine, validation, candidate, fields["temperature"])
+        fields["metrics"] = tuple(_metrics(engine, rows, validation[~fitted]))
+        fields["profile"] = _profile(engine, rows)
+    return _write(folder, fields, candidate.files, golden, card=_card(fields))
+
+
+def _is_fit_half(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Half of the groups, by their hash."""
+    return np.asarray(pd.util.hash_pandas_object(frame["group"], index=False) % 2 == 0)
+
+
+def _write(
+    folder: Path, fields: dict[str, Any], files: dict[str, bytes], golden: list[dict[str, Any]], card: str
+) -> BundleManifest:
+    if TOKENIZER_FILE not in files:
+        raise ExportRefused(f"a bundle needs {TOKENIZER_FILE}")
+    extra = {GOLDEN_FILE: json.dumps(golden, ensure_ascii=False, indent=1).encode(), CARD_FILE: card.encode()}
+    return write_bundle(folder, fields, {**files, **extra})
+
+
+def _agreement(engine: Engine, validation: pd.DataFrame, candidate: Candidate, temperature: float) -> Agreement:
+    cleaned = list(validation["cleaned"])
+    served = engine.predict_cleaned(cleaned)
+    whole = softmax(candidate.logits / temperature)
+    order = np.random.default_rng(13).permutation(len(cleaned))
+    again = np.empty_like(served)
+    for start in range(0, len(order), 7):
+        rows = order[start : start + 7]
+        again[rows] = engine.predict_cleaned([cleaned[i] for i in rows])
+    truth = validation[TARGETS].to_numpy()
+    agreement = Agreement(
+        rows=len(cleaned),
+        same_label=float((served.argmax(1) == whole.argmax(1)).mean()),
+        accuracy_lost=float(_accuracy(whole, truth) - _accuracy(served, truth)),
+        max_probability_change=float(np.abs(served - whole).max()),
+        flipped_by_rebatching=int((served.argmax(1) != again.argmax(1)).sum()),
+        max_change_by_rebatching=float(np.abs(served - again).max()),
+    )
+    bound = MOST_CHANGE_BY_REBATCHING[candidate.precision]
+    if agreement.same_label < LEAST_SAME_LABEL or agreement.accuracy_lost > MOST_ACCURACY_LOST:
+        raise ExportRefused(f"{candidate.precision} changes the model too much: {agreement}; use a finer precision")
+    if agreement.max_change_by_rebatching > bound:
+        raise ExportRefused(f"answers depend on the batch: {agreement}; {bound} is allowed")
+    return agreement
+
+
+def _accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
+    return float((targets[np.arange(len(targets)), probabilities.argmax(1)] > 0).mean())
+
+
+def _metrics(engine: Engine, rows: pd.DataFrame, validation: pd.DataFrame) -> list[Metrics]:
+    tests = rows[rows["split"] == "test"]
+    parts = [(source, "validation", part) for source, part in validation.groupby("source")]
+    parts += [(source, "test", part) for source, part in tests.groupby("source")]
+    found = []
+    for source, split, part in parts:
+        one = figures(engine.predict_cleaned(list(part["cleaned"])), part[TARGETS].to_numpy() > 0)
+        data = DataRef(name=str(source), split=split, rows=len(part), sha256=fingerprint(part))
+        wanted = ("accuracy", "macro_f1", "macro_precision", "weighted_f1", "ece")
+        found.append(Metrics(data=data, **{name: one[name] for name in wanted}))
+    return found
+
+
+def _profile(engine: Engine, rows: pd.DataFrame) -> Profile:
+    train = rows[(rows["split"] == "train") & is_certain(rows)]
+    sample = train.sample(min(2000, len(train)), random_state=13)
+    tokens = [engine.tokens(text) for text in sample["cleaned"]]
+    lengths = np.asarray([len(t) for t in tokens])
+    unknown = sum(token in ("<unk>", "[UNK]") for t in tokens for token in t)
+    shares = train[TARGETS].mean()
+    return Profile(
+        label_shares={emotion: float(shares[f"p_{emotion}"]) for emotion in EMOTIONS},
+        tokens_per_tweet={f"p{q}": float(np.percentile(lengths, q)) for q in (50, 90, 99)},
+        unknown_token_rate=unknown / max(1, int(lengths.sum())),
+        mean_confidence=float(engine.predict_cleaned(list(sample["cleaned"])).max(axis=1).mean()),
+    )
+
+
+def _card(fields: dict[str, Any]) -> str:
+    metrics: Sequence[Metrics] = fields["metrics"]
+    lines = [
+        f"| {m.data.name} | {m.data.split} | {m.data.rows} | {m.accuracy:.3f} | {m.macro_f1:.3f} | {m.ece:.3f} |"
+        for m in metrics
+    ]
+    return "\n".join(
+        [
+            f"# {fields['name']} {fields['version']}",
+            "",
+            "Labels English tweets with sadness, joy, love, anger, fear or surprise. Made by `python -m training`.",
+            "",
+            f"- Kind: {fields['kind']}, from {fields['base_model']}, served in {fields['precision']}",
+            f"- Temperature {fields['temperature']:.3f}; events under a confidence of {fields['abstain_threshold']} abstain",
+            "",
+            "## Figures of the served bundle",
+            "",
+            "| data | split | rows | accuracy | macro-F1 | ECE |",
+            "|---|---|---|---|---|---|",
+            *lines,
+            "",
+            "Validation rows chose the epoch; the temperature was fitted on the half of them that is not in this table.",
+            "Where people gave several labels an answer counts if it is one of them.",
+            "",
+            "## Data and licences",
+            "",
+            "CARER (dair-ai/emotion; research use), SemEval-2018 task 1 E-c and TweetEval emotion (research use),",
+            "GoEmotions (Apache-2.0), GloVe 6B (PDDL). None of the texts are in this bundle; its vocabulary is GloVe's.",
+            "",
+            "## Limits and intended use",
+            "",
+            "For the mood of many tweets, not for judging a person. English only; irony, quotes and mixed feelings are",
+            "often mislabelled; a text that carries none of the six should get a low confidence, not always does.",
+            "",
+        ]
+    )

@@ -1,0 +1,77 @@
+"""Word-level tokenizer and frozen GloVe rows for the LSTM."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+from training.errors import DataUnreadable
+from worker.inference.cleaning import PLACEHOLDERS
+
+PAD, UNKNOWN = "<pad>", "<unk>"
+_CONTRACTIONS = (
+    (r"\bcan't\b", "can not"), (r"\bwon't\b", "will not"), (r"\bshan't\b", "shall not"), (r"n't\b", " not"),
+    (r"'m\b", " am"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'ll\b", " will"), (r"'d\b", " would"), (r"'s\b", ""),
+)  # fmt: skip
+"""GloVe's file lacks every token with an apostrophe."""
+_WORDS = r"<(?:url|user)>|\w+|[^\w\s]"
+
+
+def load_glove(path: Path) -> tuple[list[str], NDArray[np.float16]]:
+    """Words in GloVe's frequency order and their vectors, float16 ``[n, 100]`` (Pennington et al. 2014, glove.6B).
+
+    Raises:
+        DataUnreadable: the file is missing or has other contents.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return str(file["words"]).split("\n"), file["vectors"]
+    except (OSError, KeyError, ValueError) as error:
+        raise DataUnreadable(f"cannot read GloVe vectors from {path}: {error}") from error
+
+
+def build_vocabulary(
+    cleaned: Iterable[str], glove: list[str], *, frequent: int, least_count: int = 2
+) -> tuple[list[str], list[str]]:
+    """The vocabulary and, of it, the words that get trainable rows.
+
+    All of GloVe's ``frequent`` most frequent words, and the rarer ones that occur in the training texts. Trainable:
+    padding-free special tokens, our placeholders, and the one-letter words that GloVe's file lacks.
+    """
+    tokenizer = build_tokenizer([PAD, UNKNOWN])
+    seen = Counter(word for text in cleaned for word in _split(tokenizer, text))
+    known = set(glove)
+    one_letter = sorted(w for w, n in seen.items() if len(w) == 1 and w not in known and n >= least_count * 5)
+    trained = [UNKNOWN, *PLACEHOLDERS, *one_letter]
+    common = glove[:frequent]
+    rare = [word for word in glove[frequent:] if seen[word] >= least_count]
+    return [PAD, *trained, *common, *rare], trained
+
+
+def _split(tokenizer: Tokenizer, text: str) -> list[str]:
+    normal = tokenizer.normalizer.normalize_str(text)
+    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+
+
+def build_tokenizer(vocabulary: list[str]) -> Tokenizer:
+    """A Hugging Face word-level tokenizer; index 0 is padding."""
+    ids = {word: index for index, word in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Lowercase(), *(normalizers.Replace(Regex(old), new) for old, new in _CONTRACTIONS)]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORDS), "removed", invert=True)
+    return tokenizer
+
+
+def initial_rows(vocabulary: list[str], glove: list[str], vectors: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Float16 ``[vocabulary, 100]``: GloVe's vectors, zeros for padding and for the words that are to be trained."""
+    place = {word: index for index, word in enumerate(glove)}
+    rows = np.zeros((len(vocabulary), vectors.shape[1]), np.float16)
+    for index, word in enumerate(vocabulary):
+        if word in place:
+            rows[index] = vectors[place[word]]
+    return rows
