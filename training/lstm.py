@@ -1,11 +1,13 @@
 """The LSTM in Keras: frozen GloVe, three bidirectional layers, softmax over six."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
@@ -87,41 +89,39 @@ def build_model(rows: NDArray[np.float16], trained: int, sizes: LstmSizes) -> ke
     return keras.Model(ids, keras.layers.Dense(6, activation="softmax", name="emotions")(states))
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Length-bucketed batches, shuffled anew every epoch with a fixed seed."""
+class Batches:
+    """Length-bucketed batches, shuffled anew in every epoch with a fixed seed.
+
+    Args:
+        ids: token ids of each text.
+        targets: float32 ``[n, 6]``, rows sum to 1.
+        weights: float32 ``[n]``.
+    """
 
     def __init__(
-        self,
-        ids: list[list[int]],
-        targets: NDArray[np.float32],
-        weights: NDArray[np.float32],
-        sizes: LstmSizes,
-        *,
-        shuffle: bool,
+        self, ids: list[list[int]], targets: NDArray[np.float32], weights: NDArray[np.float32], sizes: LstmSizes
     ) -> None:
-        super().__init__()
-        self._ids, self._targets, self._weights, self._sizes = ids, targets, weights, sizes
-        self._shuffle = shuffle
+        self._ids, self._targets, self._weights, self._size = ids, targets, weights, sizes.batch
         self._random = np.random.default_rng(sizes.seed)
-        self._order: list[NDArray[np.intp]] = []
-        self.on_epoch_end()
-
-    def on_epoch_end(self) -> None:
-        """Draw the batches of the next epoch."""
-        lengths = np.asarray([len(ids) for ids in self._ids], np.float64)
-        if self._shuffle:
-            lengths = lengths + self._random.uniform(0, 3, len(lengths))
-        order = np.argsort(lengths, kind="stable")
-        self._order = [order[i : i + self._sizes.batch] for i in range(0, len(order), self._sizes.batch)]
-        if self._shuffle:
-            self._random.shuffle(self._order)
 
     def __len__(self) -> int:
-        return len(self._order)
+        return -(-len(self._ids) // self._size)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-        rows = self._order[index]
-        return pad([self._ids[i] for i in rows]), self._targets[rows], self._weights[rows]
+    def __iter__(self) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]]:
+        lengths = np.asarray([len(ids) for ids in self._ids]) + self._random.uniform(0, 3, len(self._ids))
+        order = np.argsort(lengths, kind="stable")
+        for start in self._random.permutation(len(self)) * self._size:
+            rows = order[start : start + self._size]
+            yield pad([self._ids[i] for i in rows]), self._targets[rows], self._weights[rows]
+
+    def dataset(self) -> tf.data.Dataset:
+        """The same as a TensorFlow data set of one epoch; each batch has its own length."""
+        signature = (
+            tf.TensorSpec((None, None), tf.int32),
+            tf.TensorSpec((None, 6), tf.float32),
+            tf.TensorSpec((None,), tf.float32),
+        )
+        return tf.data.Dataset.from_generator(lambda: iter(self), output_signature=signature).prefetch(2)
 
 
 def pad(ids: list[list[int]]) -> NDArray[np.int32]:
@@ -180,7 +180,7 @@ def train(
     )
     best = folder / "best.weights.h5"
     history = model.fit(
-        batches,
+        batches.dataset(),
         epochs=sizes.epochs,
         verbose=2,
         callbacks=[

@@ -4,8 +4,7 @@ import time
 
 import structlog
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._metadata import ClusterMetadata
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from worker.errors import BrokerUnreachable, TopicsUnfit
 from worker.settings import KafkaSettings, WorkerSettings

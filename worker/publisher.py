@@ -17,7 +17,8 @@ class Record(NamedTuple):
     topic: str
     partition: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 class Publisher:
@@ -65,7 +66,12 @@ class Publisher:
         while True:
             try:
                 return self._producer.produce(
-                    record.topic, record.value, record.key, record.partition, on_delivery=delivered
+                    record.topic,
+                    record.value,
+                    record.key,
+                    record.partition,
+                    on_delivery=delivered,
+                    headers=list(record.headers),
                 )
             except BufferError:
                 if time.monotonic() > deadline:

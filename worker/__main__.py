@@ -1,0 +1,40 @@
+"""``python -m worker``: the commands; each is imported when it is called, so that help is quick."""
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "run": "Label the stream until told to stop.",
+    "demo": "A whole stream on this machine: broker, topics, worker, sample tweets.",
+    "topics": "Create or check the topics.",
+    "produce": "Put the tweets of a file on the raw topic.",
+    "tail": "Show labelled events as they come.",
+    "counts": "Show the rolling counts of a running worker.",
+    "dead": "List, show and redrive dead letters.",
+    "label": "Label a text without Kafka.",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's protocol
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's protocol
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"worker.commands.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Emotions of tweets, live: raw tweets in from Kafka, labelled events and rolling counts out."""
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m worker")

@@ -1,0 +1,68 @@
+"""``python -m worker counts``: the rolling counts of a running worker, live."""
+
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+from rich.live import Live
+
+from schemas.counts import WindowCounts
+from worker.commands.emotions import counts_table
+from worker.options import settings_options
+from worker.settings import WorkerSettings
+
+_TIMEOUT_S = 5.0
+
+
+@click.command()
+@settings_options(worker=WorkerSettings, only=("http_host", "http_port", "http_token_file"))
+@click.option("--window", default="5m", show_default=True, help="60s, 5m, 1h: up to the worker's retention")
+@click.option("--once", is_flag=True, help="print once and end")
+@click.option("--every", type=click.FloatRange(0.1), default=1.0, show_default=True, help="seconds between two looks")
+@click.option("--json", "as_json", is_flag=True, help="the answer as it is, once")
+def counts(worker: WorkerSettings, window: str, once: bool, every: float, as_json: bool) -> None:
+    """Show the rolling counts of all partitions and follow them; Ctrl-C ends it."""
+    base = f"http://{worker.http_host}:{worker.http_port}"
+    if as_json:
+        click.echo(fetch_counts(base, window, worker.http_token_file).model_dump_json())
+        return
+    console = Console()
+    first = counts_table(fetch_counts(base, window, worker.http_token_file))
+    if once:
+        console.print(first)
+        return
+    try:
+        with Live(first, console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(every)
+                live.update(counts_table(fetch_counts(base, window, worker.http_token_file)), refresh=True)
+    except KeyboardInterrupt:
+        return
+
+
+def fetch_counts(base: str, window: str, token_file: Path | None = None) -> WindowCounts:
+    """``GET /counts`` of the worker at ``base``.
+
+    Raises:
+        click.ClickException: no worker answers there, or it refuses the question.
+    """
+    url = f"{base}/counts?window={urllib.parse.quote(window)}"
+    headers = (
+        {} if token_file is None else {"Authorization": f"Bearer {token_file.read_text(encoding='utf-8').strip()}"}
+    )
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            return WindowCounts.model_validate_json(answer.read())
+    except urllib.error.HTTPError as error:
+        body = error.read()
+        reason = orjson.loads(body).get("error", body) if body.startswith(b"{") else error.reason
+        raise click.ClickException(f"{url}: {reason}") from error
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise click.ClickException(
+            f"no worker answers at {base} ({error}); start one with `python -m worker run` or name --http-port"
+        ) from error

@@ -1,0 +1,160 @@
+"""``python -m worker dead``: look at dead letters and send them back.
+
+A redriven record carries the header ``redrive-of`` with the letter's id. A letter whose id stands in such a header on
+the raw topic has been sent back and is skipped, so a redrive that was cut off can simply be repeated: each letter goes
+back once, unless ``--again`` asks for another time. Two redrives of one letter at the same moment are not told apart.
+"""
+
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Any
+
+import click
+from confluent_kafka import Message
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from schemas.dead_letter import DeadLetter, Reason
+from worker.commands.consuming import read_partitions, read_topic
+from worker.errors import WorkerError
+from worker.options import settings_options
+from worker.publisher import Publisher, Record
+from worker.settings import KafkaSettings
+
+REDRIVE_HEADER = "redrive-of"
+_DELIVERY_TIMEOUT_S = 60.0
+
+
+@click.group()
+def dead() -> None:
+    """List, show and redrive dead letters."""
+
+
+def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
+    def call(**arguments: Any) -> None:
+        try:
+            command(**arguments)
+        except WorkerError as error:
+            click.echo(f"error: {error}", err=True)
+            raise SystemExit(error.exit_code) from error
+
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    return call
+
+
+_reasons = click.option(
+    "--reason", "reasons", type=click.Choice([reason.value for reason in Reason]), multiple=True, help="only these"
+)
+
+
+@dead.command("list")
+@settings_options(kafka=KafkaSettings)
+@_reasons
+@_clear_errors
+def list_letters(kafka: KafkaSettings, reasons: tuple[str, ...]) -> None:
+    """All dead letters that are kept, oldest first."""
+    table = Table("id", "failed at", "stage", "reason", "bytes", "detail")
+    for letter in _letters(kafka, reasons):
+        size = str(letter.original_size_bytes)
+        table.add_row(letter.id, f"{letter.failed_at:%F %T}", letter.stage, letter.reason, size, letter.detail)
+    Console().print(table)
+
+
+@dead.command()
+@click.argument("letter_id")
+@settings_options(kafka=KafkaSettings)
+@_clear_errors
+def show(kafka: KafkaSettings, letter_id: str) -> None:
+    """One letter whole, its original bytes as text where they are text."""
+    for letter in _letters(kafka):
+        if letter.id == letter_id:
+            original = letter.original_bytes
+            click.echo(letter.model_dump_json(indent=2, exclude={"original"}))
+            click.echo("original: " + ("none, a tombstone" if original is None else repr(original)))
+            return
+    raise click.ClickException(f"no dead letter {letter_id} on {kafka.dead_topic}")
+
+
+@dead.command()
+@settings_options(kafka=KafkaSettings)
+@click.option("--id", "ids", multiple=True, help="these letters")
+@_reasons
+@click.option("--all", "everything", is_flag=True, help="all letters")
+@click.option("--again", is_flag=True, help="also letters that were sent back before")
+@click.option("--dry-run", is_flag=True, help="say what would be sent")
+@click.option("--yes", is_flag=True, help="do not ask")
+@_clear_errors
+def redrive(
+    kafka: KafkaSettings,
+    ids: tuple[str, ...],
+    reasons: tuple[str, ...],
+    everything: bool,
+    again: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Send the original bytes, key and headers back to the partition they came from."""
+    if not (ids or reasons or everything):
+        raise click.UsageError("say which letters: --id, --reason or --all")
+    letters = {letter.id: letter for letter in _letters(kafka, reasons) if not ids or letter.id in ids}
+    if absent := sorted(set(ids) - set(letters)):
+        raise click.ClickException(f"no dead letter {', '.join(absent)} on {kafka.dead_topic}")
+    before = set() if again else _redriven(kafka, letters)
+    wanted = [letter for letter in letters.values() if letter.id not in before]
+    click.echo(f"{len(wanted)} to send back, {len(before)} were sent back before")
+    if dry_run or not wanted:
+        return
+    if not yes:
+        click.confirm(f"send {len(wanted)} records to {kafka.raw_topic}?", abort=True)
+    publisher = Publisher(kafka.client_config(), _DELIVERY_TIMEOUT_S)
+    publisher.publish([_original(kafka, letter) for letter in wanted])
+    click.echo(f"{len(wanted)} sent back")
+
+
+def _letters(kafka: KafkaSettings, reasons: tuple[str, ...] = ()) -> Iterator[DeadLetter]:
+    for message in read_topic(kafka, kafka.dead_topic, from_beginning=True, follow=False):
+        try:
+            letter = DeadLetter.model_validate_json(message.value() or b"")
+        except ValidationError:
+            click.echo(
+                f"skipped {kafka.dead_topic}[{message.partition()}]@{message.offset()}: no dead letter", err=True
+            )
+            continue
+        if not reasons or letter.reason in reasons:
+            yield letter
+
+
+def _redriven(kafka: KafkaSettings, letters: dict[str, DeadLetter]) -> set[str]:
+    """Of these letters the ids that a ``redrive-of`` header on the raw topic names."""
+    starts: dict[int, int] = {}
+    for letter in letters.values():
+        partition = letter.source.partition
+        starts[partition] = min(starts.get(partition, letter.source.offset), letter.source.offset)
+    found: set[str] = set()
+    for message in read_partitions(kafka, kafka.raw_topic, starts, follow=False) if starts else ():
+        found |= {value.decode() for name, value in _headers(message) if name == REDRIVE_HEADER and value}
+    return found & set(letters)
+
+
+def _headers(message: Message) -> list[tuple[str, bytes | None]]:
+    headers: Any = message.headers()
+    return list(headers or ())
+
+
+def _original(kafka: KafkaSettings, letter: DeadLetter) -> Record:
+    value = letter.original_bytes
+    if letter.original_truncated:
+        value = _whole_value(kafka, letter)
+    headers = (*letter.header_pairs, (REDRIVE_HEADER, letter.id.encode()))
+    return Record(kafka.raw_topic, letter.source.partition, letter.key_bytes, value, headers)
+
+
+def _whole_value(kafka: KafkaSettings, letter: DeadLetter) -> bytes:
+    source = letter.source
+    for message in read_partitions(kafka, source.topic, {source.partition: source.offset}, follow=False):
+        value = message.value() or b""
+        if message.offset() == source.offset and sha256(value).hexdigest() == letter.original_sha256:
+            return value
+        break
+    raise click.ClickException(f"the whole value of {letter.id} is no longer at {source.topic}[{source.partition}]")

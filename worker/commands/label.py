@@ -1,0 +1,67 @@
+"""``python -m worker label``: what would this tweet get?"""
+
+import sys
+from collections.abc import Iterator
+
+import click
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from schemas.emotions import EMOTIONS
+from worker.commands.emotions import COLOURS, bar
+from worker.options import settings_options
+from worker.settings import WorkerSettings
+
+
+@click.command()
+@click.argument("texts", nargs=-1, required=True)
+@settings_options(worker=WorkerSettings, only=("bundle", "abstain_threshold", "threads"))
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
+def label(texts: tuple[str, ...], worker: WorkerSettings, as_json: bool) -> None:
+    """Label TEXT... with the bundle, without Kafka; - reads lines from standard input."""
+    from worker.inference.cleaning import clean, has_words
+    from worker.inference.engine import load_engine
+    from worker.inference.errors import InferenceError
+
+    try:
+        engine = load_engine(worker.bundle, threads=worker.threads)
+    except InferenceError as error:
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(error.exit_code) from error
+    threshold = engine.manifest.abstain_threshold if worker.abstain_threshold is None else worker.abstain_threshold
+    console = Console(highlight=False)
+    for text in _lines(texts):
+        cleaned = clean(text)
+        row = engine.predict_cleaned([cleaned])[0] if has_words(cleaned) else None
+        answer: dict[str, object] = {"text": text, "cleaned": cleaned, "tokens": engine.tokens(cleaned)}
+        if row is not None:
+            best = int(row.argmax())
+            answer |= {
+                "label": EMOTIONS[best],
+                "confidence": float(row[best]),
+                "abstained": bool(row[best] < threshold),
+                "probabilities": dict(zip(EMOTIONS, row.tolist(), strict=True)),
+            }
+        if as_json:
+            click.echo(orjson.dumps(answer))
+            continue
+        console.print(Text(text, style="bold"))
+        console.print(f"  cleaned  {cleaned}", markup=False)
+        console.print(f"  tokens   {' | '.join(engine.tokens(cleaned))}", markup=False)
+        if row is None:
+            console.print("  no words to score: a dead letter (no_words)")
+            continue
+        for index in row.argsort()[::-1]:
+            emotion = EMOTIONS[index]
+            console.print(Text(f"  {emotion:<9}{row[index]:6.1%} {bar(float(row[index]))}", style=COLOURS[emotion]))
+        if row.max() < threshold:
+            console.print(f"  abstains: under {threshold:.0%}")
+
+
+def _lines(texts: tuple[str, ...]) -> Iterator[str]:
+    for text in texts:
+        if text == "-":
+            yield from (line.rstrip("\n") for line in sys.stdin)
+        else:
+            yield text
