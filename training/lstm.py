@@ -13,6 +13,8 @@ from sklearn.metrics import f1_score
 
 from training.graphs.lstm_graph import Bidirectional
 
+BEST_FILE = "best.weights.h5"
+
 
 @dataclass(frozen=True, slots=True)
 class LstmSizes:
@@ -178,7 +180,7 @@ def train(
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=sizes.label_smoothing),
         weighted_metrics=[],
     )
-    best = folder / "best.weights.h5"
+    best = folder / BEST_FILE
     history = model.fit(
         batches.dataset(),
         epochs=sizes.epochs,

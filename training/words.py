@@ -12,6 +12,9 @@ from training.errors import DataUnreadable
 from worker.inference.cleaning import PLACEHOLDERS
 
 PAD, UNKNOWN = "<pad>", "<unk>"
+WIDTH = 100
+FREQUENT = 30_000
+"""Of GloVe's words so many are kept whatever the training texts hold."""
 _CONTRACTIONS = (
     (r"\bcan't\b", "can not"), (r"\bwon't\b", "will not"), (r"\bshan't\b", "shall not"), (r"n't\b", " not"),
     (r"'m\b", " am"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'ll\b", " will"), (r"'d\b", " would"), (r"'s\b", ""),
@@ -75,3 +78,8 @@ def initial_rows(vocabulary: list[str], glove: list[str], vectors: NDArray[np.fl
         if word in place:
             rows[index] = vectors[place[word]]
     return rows
+
+
+def encode(tokenizer: Tokenizer, cleaned: Iterable[str]) -> list[list[int]]:
+    """Token ids of each text; a text without tokens becomes one unknown word."""
+    return [encoding.ids or [1] for encoding in tokenizer.encode_batch_fast(list(cleaned))]

@@ -41,3 +41,7 @@ class SecretUnreadable(WorkerError):
     """A file that should hold a secret cannot be read."""
 
     exit_code = 78
+
+
+class BrokerNotStarted(WorkerError):
+    """A broker that we start ourselves did not come up."""

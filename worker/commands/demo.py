@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.live import Live
 
 from schemas.event import EmotionEvent
-from worker.brokers import LocalBroker, apache_kafka, embedded_broker, free_port
+from worker.brokers import ApacheKafka, EmbeddedBroker, LocalBroker, free_port
 from worker.commands.consuming import read_topic
 from worker.commands.counts import fetch_counts
 from worker.commands.emotions import counts_table, event_line
@@ -67,8 +67,8 @@ def demo(worker: WorkerSettings, rate: float, kafka_home: Path | None, duration_
 
 def _broker(folder: Path, kafka_home: Path | None) -> LocalBroker:
     if kafka_home is not None:
-        return apache_kafka(kafka_home.resolve(), folder / "kafka")
-    return embedded_broker(folder)
+        return ApacheKafka(kafka_home.resolve(), folder / "broker")
+    return EmbeddedBroker(folder / "broker")
 
 
 @contextlib.contextmanager

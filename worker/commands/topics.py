@@ -73,7 +73,8 @@ def create_topics(
     ]
     if not missing:
         return []
-    for name, created in AdminClient(kafka.client_config()).create_topics(missing, request_timeout=_TIMEOUT_S).items():
+    admin = AdminClient(kafka.client_config())
+    for name, created in admin.create_topics(missing, request_timeout=_TIMEOUT_S).items():
         try:
             created.result()
         except KafkaException as error:

@@ -78,7 +78,7 @@ class BundleEngine:
 
     def tokens(self, cleaned: str) -> list[str]:
         """What the model sees of a cleaned text."""
-        tokens: list[str] = self._encode([cleaned])[0].tokens
+        tokens: list[str] = self._tokenizer.encode(cleaned).tokens
         return tokens
 
     def _encode(self, cleaned: Sequence[str]) -> list[Encoding]:
@@ -131,4 +131,5 @@ def _check_golden(bundle: Bundle, engine: BundleEngine) -> None:
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Row-wise softmax, float32 ``[n, 6]``; stable for large logits."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+    probabilities: NDArray[np.float32] = (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities

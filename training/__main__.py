@@ -1,0 +1,158 @@
+"""``python -m training``: prepare, train, distill, export, evaluate, compare."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from training.errors import TrainingError
+from worker.inference.errors import InferenceError
+
+DATA = click.option("--data", type=click.Path(path_type=Path), envvar="EMOTION_DATA", help="folder of the data sets")
+PREPARED = click.option(
+    "--prepared", type=click.Path(path_type=Path), required=True, help="folder that `prepare` wrote"
+)
+GLOVE = click.option(
+    "--glove", type=click.Path(path_type=Path), envvar="EMOTION_GLOVE", help="GloVe .npz; default: below --data"
+)
+
+
+class _Clear(click.Group):
+    """Our own errors end with one line instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (TrainingError, InferenceError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Clear, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Make, measure and export the models that the worker serves."""
+
+
+def _folder(data: Path | None) -> Path:
+    if data is None:
+        raise click.UsageError("name the folder of the data sets with --data (EMOTION_DATA)")
+    return data
+
+
+@main.command()
+@DATA
+@click.option("--mix", type=click.Choice(["product", "dair", "emoint"]), default="product", show_default=True)
+@click.option("--rows", "own", type=click.Path(path_type=Path), multiple=True, help="own JSONL, CSV or TSV files")
+@click.option("--unlabelled/--no-unlabelled", default=True, help="take raw tweets for distillation too")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="folder for rows.parquet and the reports")
+def prepare(data: Path | None, mix: str, own: tuple[Path, ...], unlabelled: bool, out: Path) -> None:
+    """Load and inspect, clean, encode labels, split without leaks, save."""
+    from training import prepare as steps
+    from training import sources
+
+    if own:
+        rows = itertools.chain.from_iterable(sources.own_file(path) for path in own)
+    else:
+        folder = _folder(data)
+        names = (*sources.MIXES[mix], *(["unlabelled"] if unlabelled else []))
+        rows = itertools.chain.from_iterable(sources.SOURCES[name](folder) for name in names)
+    report = steps.prepare(rows, out)
+    click.echo(json.dumps(report, indent=2))
+
+
+@main.group()
+def train() -> None:
+    """Train a model."""
+
+
+@train.command("lstm")
+@DATA
+@PREPARED
+@GLOVE
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="run folder; an interrupted run resumes")
+@click.option("--preset", type=click.Choice(["product", "reference", "tiny"]), default="product", show_default=True)
+@click.option("--teacher", type=click.Path(path_type=Path), help="run of `train encoder`: learn from its soft labels")
+@click.option("--start", type=click.Path(path_type=Path), help="run whose weights to begin with")
+@click.option("--epochs", type=click.IntRange(1))
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+def lstm(
+    data: Path | None,
+    prepared: Path,
+    glove: Path | None,
+    out: Path,
+    preset: str,
+    teacher: Path | None,
+    start: Path | None,
+    **sizes: Any,
+) -> None:
+    """Three bidirectional LSTM layers on frozen GloVe vectors."""
+    from training.pipeline import train_lstm
+
+    path = glove or _folder(data) / "glove" / "glove.6B.100d.f16.npz"
+    given = {name: value for name, value in sizes.items() if value is not None}
+    train_lstm(prepared, path, out, preset=preset, teacher=teacher, start=start, **given)
+
+
+@train.command("encoder")
+@PREPARED
+@click.option("--base", required=True, help="Hub name or local folder, e.g. distilbert-base-uncased")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="run folder; an interrupted run resumes")
+@click.option("--epochs", type=click.IntRange(1))
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--batch", type=click.IntRange(1))
+@click.option("--accumulate", type=click.IntRange(1))
+def encoder(prepared: Path, base: str, out: Path, **sizes: Any) -> None:
+    """Fine-tune a transformer encoder; its logits for all rows can teach an LSTM."""
+    from training.pipeline import teach
+
+    teach(prepared, base, out, **{name: value for name, value in sizes.items() if value is not None})
+
+
+@main.command("export")
+@PREPARED
+@click.option("--run", type=click.Path(path_type=Path), required=True, help="run of `train lstm`")
+@click.option("--bundle", type=click.Path(path_type=Path), required=True, help="folder to write")
+@click.option("--name", default="lstm-glove", show_default=True)
+@click.option("--bundle-version", default="1", show_default=True)
+def export_bundle(prepared: Path, run: Path, bundle: Path, name: str, bundle_version: str) -> None:
+    """Check the served model against the rules and write its bundle."""
+    from training.pipeline import export_lstm
+
+    manifest = export_lstm(prepared, run, bundle, name=name, bundle_version=bundle_version)
+    click.echo(manifest.model_dump_json(indent=2, include={"temperature", "agreement", "metrics"}))
+
+
+@main.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--data", "files", type=click.Path(path_type=Path), multiple=True, required=True, help="JSONL, CSV or TSV"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="folder for evaluation.json and evaluation.html")
+def evaluate(bundle: Path, files: tuple[Path, ...], out: Path | None) -> None:
+    """Score labelled rows through the worker's own engine."""
+    from training.evaluate import evaluate as score
+
+    for path, result in score(bundle, files, out).items():
+        low, high = result["accuracy_95"]
+        click.echo(
+            f"{path}: {result['rows']} rows, accuracy {result['accuracy']:.4f} [{low:.4f}, {high:.4f}], "
+            f"macro-F1 {result['macro_f1']:.4f}, ECE {result['ece']:.4f}"
+        )
+
+
+@main.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option(
+    "--data", "files", type=click.Path(path_type=Path), multiple=True, required=True, help="JSONL, CSV or TSV"
+)
+def compare(first: Path, second: Path, files: tuple[Path, ...]) -> None:
+    """Two bundles on the same rows, with an exact McNemar test."""
+    from training.evaluate import compare as test
+
+    click.echo(json.dumps(test(first, second, files), indent=2))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m training")

@@ -1,0 +1,154 @@
+"""The steps from prepared rows to a run folder to a bundle; the commands call these."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.bundle import BundleManifest
+from training.errors import DataUnreadable, TooFewRows, TrainingError
+from training.export import Candidate, export
+from training.prepare import TARGETS, is_certain
+from worker.inference.bundle import TOKENIZER_FILE
+from worker.inference.engine import softmax
+
+ROWS_FILE = "rows.parquet"
+RUN_FILE = "run.json"
+VOCABULARY_FILE = "vocabulary.json"
+TEACHER_FILE = "teacher-logits.npy"
+WEIGHT_OF_NONE = 0.3
+"""Rows that carry none of the six count for less: they shall lower the confidence, not dominate."""
+TEACHER_SHARE = 0.6
+"""How much of a labelled row's target comes from the teacher in distillation (Hinton et al. 2015)."""
+
+
+def read_rows(prepared: Path) -> pd.DataFrame:
+    """The rows that ``prepare`` saved.
+
+    Raises:
+        DataUnreadable: there are none.
+    """
+    path = prepared / ROWS_FILE
+    if not path.exists():
+        raise DataUnreadable(f"{path} is missing; make it with `python -m training prepare`")
+    return pd.read_parquet(path)
+
+
+def targets_of(
+    rows: pd.DataFrame, teacher: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Targets float32 ``[n, 6]`` and weights ``[n]``; unlabelled rows take the teacher's probabilities alone."""
+    gold = rows[TARGETS].to_numpy(np.float32)
+    weights = np.where(is_certain(rows) | rows["split"].eq("unlabelled"), 1.0, WEIGHT_OF_NONE).astype(np.float32)
+    if teacher is None:
+        return gold, weights
+    soft = softmax(teacher)
+    mixed = (1 - TEACHER_SHARE) * gold + TEACHER_SHARE * soft
+    return np.where(np.isnan(gold), soft, mixed).astype(np.float32), weights
+
+
+def teach(prepared: Path, name: str, run: Path, **sizes: Any) -> dict[str, Any]:
+    """Fine-tune an encoder on the training rows and write its logits for every row as ``teacher-logits.npy``."""
+    from training.encoder import EncoderSizes, encode, fine_tune, load_encoder, predict_logits  # noqa: PLC0415 - torch
+
+    rows, chosen = read_rows(prepared), EncoderSizes(**sizes)
+    tokenizer, model = load_encoder(name)
+    train, validation = rows[rows["split"] == "train"], _validation(rows)
+    ids = encode(tokenizer, list(train["cleaned"]), chosen.max_tokens)
+    held_out = encode(tokenizer, list(validation["cleaned"]), chosen.max_tokens)
+    labels = validation[TARGETS].to_numpy().argmax(1)
+    report = fine_tune(model, (ids, *targets_of(train, None)), (held_out, labels), chosen, run)
+    logits = predict_logits(model, encode(tokenizer, list(rows["cleaned"]), chosen.max_tokens))
+    np.save(run / TEACHER_FILE, logits)
+    tokenizer.save_pretrained(run / "tokenizer")
+    (run / RUN_FILE).write_text(json.dumps({"kind": "encoder", "base": name, **report}, indent=2) + "\n")
+    return report
+
+
+def train_lstm(
+    prepared: Path, glove: Path, run: Path, *, preset: str, teacher: Path | None, start: Path | None, **sizes: Any
+) -> dict[str, Any]:
+    """Train the LSTM; with ``teacher`` (a run of `teach`) it learns from its soft labels, on unlabelled rows too.
+
+    Args:
+        start: a run of the same sizes whose weights to begin with.
+        sizes: overrides of the preset.
+    """
+    import keras  # noqa: PLC0415 - TensorFlow is loaded only here
+
+    from training import lstm, words  # noqa: PLC0415 - as above
+
+    rows = read_rows(prepared)
+    chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset]), **sizes})
+    logits = None if teacher is None else np.load(teacher / TEACHER_FILE)
+    if logits is not None and len(logits) != len(rows):
+        raise TrainingError(f"{teacher} was made from other rows ({len(logits)}, not {len(rows)}); run `teach` again")
+    learned = rows["split"].isin(("train",) if logits is None else ("train", "unlabelled")).to_numpy()
+    train, validation = rows[learned], _validation(rows)
+    names, vectors = words.load_glove(glove)
+    vocabulary, trained = words.build_vocabulary(
+        rows.loc[rows["split"].isin(("train", "unlabelled")), "cleaned"], names, frequent=words.FREQUENT
+    )
+    tokenizer = words.build_tokenizer(vocabulary)
+    tokenizer.enable_truncation(chosen.max_tokens)
+    keras.utils.set_random_seed(chosen.seed)
+    model = lstm.build_model(words.initial_rows(vocabulary, names, vectors), len(trained), chosen)
+    if start is not None:
+        model.load_weights(start / lstm.BEST_FILE)
+    targets, weights = targets_of(train, None if logits is None else logits[learned])
+    batches = lstm.Batches(words.encode(tokenizer, train["cleaned"]), targets, weights, chosen)
+    held_out = words.encode(tokenizer, validation["cleaned"])
+    run.mkdir(parents=True, exist_ok=True)
+    (run / VOCABULARY_FILE).write_text(json.dumps({"vocabulary": vocabulary, "trained": len(trained)}))
+    report = lstm.train(model, batches, (held_out, validation[TARGETS].to_numpy().argmax(1)), chosen, run)
+    (run / RUN_FILE).write_text(json.dumps({"kind": "lstm", "base": glove.name, **report}, indent=2) + "\n")
+    return report
+
+
+def export_lstm(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_version: str) -> BundleManifest:
+    """Write the LSTM of a run as a bundle.
+
+    Raises:
+        DataUnreadable: the run is not there.
+        ExportRefused: the served model breaks a rule.
+    """
+    from training import lstm, words  # noqa: PLC0415 - TensorFlow is loaded only here
+    from training.graphs.lstm_graph import build_lstm_graph  # noqa: PLC0415 - as above
+
+    rows = read_rows(prepared)
+    if not (run / RUN_FILE).exists():
+        raise DataUnreadable(f"{run / RUN_FILE} is missing; make it with `python -m training train lstm`")
+    made = json.loads((run / RUN_FILE).read_text())
+    kept = json.loads((run / VOCABULARY_FILE).read_text())
+    sizes = lstm.LstmSizes(**made["sizes"])
+    vocabulary: list[str] = kept["vocabulary"]
+    model = lstm.build_model(np.zeros((len(vocabulary), words.WIDTH), np.float16), kept["trained"], sizes)
+    model.load_weights(run / lstm.BEST_FILE)
+    kernel, bias = model.get_layer("emotions").get_weights()
+    graph = build_lstm_graph(model.get_layer("words").table(), lstm.layers_of(model), kernel, bias)
+    tokenizer = words.build_tokenizer(vocabulary)
+    files = {"model.onnx": graph.SerializeToString(), TOKENIZER_FILE: tokenizer.to_str().encode()}
+    tokenizer.enable_truncation(sizes.max_tokens)
+    probabilities = lstm.predict(model, words.encode(tokenizer, _validation(rows)["cleaned"]))
+    candidate = Candidate(
+        name=name,
+        kind="lstm",
+        base_model=str(made["base"]),
+        precision="fp32",
+        max_tokens=sizes.max_tokens,
+        architecture={"units": list(sizes.units), "vocabulary": len(vocabulary), "width": words.WIDTH},
+        files=files,
+        logits=np.log(np.maximum(probabilities, 1e-9)),
+    )
+    return export(candidate, rows, bundle, bundle_version=bundle_version)
+
+
+def _validation(rows: pd.DataFrame) -> pd.DataFrame:
+    found = rows[(rows["split"] == "val") & is_certain(rows)]
+    if found.empty:
+        raise TooFewRows("no validation rows; prepare with more data")
+    return found
