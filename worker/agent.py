@@ -22,6 +22,7 @@ from worker.counts import count_outcomes
 from worker.inference.engine import Engine
 from worker.labelling import Rules, label_batch
 from worker.metrics import Metrics
+from worker.progress import Place
 from worker.publisher import Publisher, Record
 from worker.records import Outcome, RawRecord
 from worker.settings import KafkaSettings, WorkerSettings
@@ -74,26 +75,40 @@ class ScoreAgent:
             await self._take(events)
 
     async def _batches(self, stream: StreamT[Any]) -> AsyncIterator[list[EventT[Any]]]:
-        async for events in cast("Stream[Any]", stream).noack_take(
-            self._worker.max_batch, within=self._worker.max_wait_s
-        ):
+        batches = cast("Stream[Any]", stream).noack_take(self._worker.max_batch, within=self._worker.max_wait_s)
+        async for events in batches:
             fresh = [event for event in events if self._is_ours(event)]
-            if fresh:
-                yield sorted(fresh, key=lambda event: event.message.offset)
+            following = await self._in_sequence(sorted(fresh, key=lambda event: event.message.offset))
+            if following:
+                yield following
 
     def _is_ours(self, event: EventT[Any]) -> bool:
         """False for what was fetched before a rebalance: its partition may belong to another worker now."""
         generation = self._app.consumer_generation_id
         return bool(event.message.generation_id == generation != self._app.progress.dead_generation)
 
-    async def _take(self, events: list[EventT[Any]]) -> None:
-        progress = self._app.progress
+    async def _in_sequence(self, events: list[EventT[Any]]) -> list[EventT[Any]]:
+        """The events that continue their partitions.
+
+        Around a rebalance Faust can drop what it fetched and go on behind it (faust 596), or deliver a record twice:
+        after a gap the partition is read again from where it broke off, and what was seen before is left out.
+        """
+        progress, consumer = self._app.progress, self._app.exact_consumer
+        kept = []
         for event in events:
             message = event.message
-            following = progress.expected.get(message.partition, message.offset)
-            skipped = message.offset > following
-            may_skip = not skipped or self._app.exact_consumer.may_skip(message.tp, following, message.offset)
-            progress.expect(message.partition, message.offset, may_skip=may_skip)
+            match progress.place(message.partition, message.offset, consumer.holes(message.tp)):
+                case Place.NEXT:
+                    kept.append(event)
+                case Place.AHEAD if progress.may_rewind(message.partition):
+                    log.warning("gap in a partition, reading again", partition=message.partition, offset=message.offset)
+                    await consumer.rewind(message.tp, progress.expected[message.partition])
+                case _:
+                    continue
+        return kept
+
+    async def _take(self, events: list[EventT[Any]]) -> None:
+        progress = self._app.progress
         progress.batch_began()
         try:
             batch = await self._label(events)

@@ -5,7 +5,7 @@ Pinned to faust-streaming 0.15.3: a test fails when one of the internals used he
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -104,6 +104,7 @@ class ExactConsumer(driver.Consumer):
             elif start != (committed or 0):
                 await self.seek(tp, start)
             self._base[tp] = starts[tp.partition] = start
+            self._gap.pop(tp, None)
             self._forget_acks_before(tp, start)
         await self.app.begin_assignment(starts)
 
@@ -136,10 +137,15 @@ class ExactConsumer(driver.Consumer):
         self._base[tp] = following
         return following
 
-    def may_skip(self, tp: TP, first: int, end: int) -> bool:
-        """Whether the offsets ``[first, end)`` are holes that the fetcher saw (compaction, transaction markers)."""
-        gap, base = self._gap[tp], self._base.get(tp, 0)
-        return all(offset < base or bool(gap and gap.overlaps(offset)) for offset in range(first, end))
+    def holes(self, tp: TP) -> Callable[[int], bool]:
+        """Tells of an offset whether the fetcher saw that no record stands there (compaction, transaction markers)."""
+        gap = self._gap[tp]
+        return lambda offset: bool(gap and gap.overlaps(offset))
+
+    async def rewind(self, tp: TP, offset: int) -> None:
+        """Read the partition again from ``offset``; holes seen behind it may be records that Faust dropped."""
+        self._gap.pop(tp, None)
+        await self.seek(tp, offset)
 
     # 502: at a revocation Faust forgets the acks of the batch in flight, and its work is repeated elsewhere.
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

@@ -31,12 +31,6 @@ class PublishFailed(WorkerError):
     exit_code = 74
 
 
-class TweetsSkipped(WorkerError):
-    """A batch does not continue where the last one ended; a restart reads the gap again."""
-
-    exit_code = 75
-
-
 class SecretUnreadable(WorkerError):
     """A file that should hold a secret cannot be read."""
 

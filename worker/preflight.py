@@ -11,6 +11,7 @@ from worker.settings import KafkaSettings, WorkerSettings
 
 log = structlog.get_logger("worker.preflight")
 
+_ATTEMPT_S = 2.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 
@@ -27,7 +28,7 @@ def wait_for_broker(kafka: KafkaSettings) -> ClusterMetadata:
     while True:
         left_s = deadline - time.monotonic()
         try:
-            return admin.list_topics(timeout=max(0.1, min(5.0, left_s)))
+            return admin.list_topics(timeout=max(0.1, min(_ATTEMPT_S, left_s)))
         except KafkaException as error:
             reason = error.args[0].str()
         if time.monotonic() + pause_s > deadline:

@@ -2,9 +2,20 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from enum import Enum, auto
 
-from worker.errors import TweetsSkipped
 from worker.records import Counted
+
+REWIND_INTERVAL_S = 5.0
+
+
+class Place(Enum):
+    """Where a record stands in the sequence of its partition."""
+
+    SEEN = auto()
+    NEXT = auto()
+    AHEAD = auto()
 
 
 class Progress:
@@ -18,6 +29,7 @@ class Progress:
         self.dead_generation: int | None = None
         """Consumer generation whose partitions have been revoked."""
         self.moved_at = time.monotonic()
+        self._rewind_due: dict[tuple[int, int], float] = {}
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -48,16 +60,26 @@ class Progress:
             return False
         return True
 
-    def expect(self, partition: int, offset: int, *, may_skip: bool) -> None:
-        """Note that ``offset`` came.
+    def place(self, partition: int, offset: int, is_hole: Callable[[int], bool]) -> Place:
+        """Where a record stands in its partition; one that is next moves the expectation on.
 
-        Raises:
-            TweetsSkipped: offsets between the last one and this are missing and ``may_skip`` does not excuse it.
+        ``is_hole`` tells of an offset whether it holds no record (compaction, transaction markers).
         """
-        following = self.expected.get(partition)
-        if following is not None and offset > following and not may_skip:
-            raise TweetsSkipped(f"partition {partition}: offsets {following} to {offset - 1} did not come")
-        self.expected[partition] = max(following or 0, offset + 1)
+        following = self.expected.get(partition, offset)
+        if offset < following:
+            return Place.SEEN
+        if not all(is_hole(missing) for missing in range(following, offset)):
+            return Place.AHEAD
+        self.expected[partition] = offset + 1
+        return Place.NEXT
+
+    def may_rewind(self, partition: int) -> bool:
+        """Whether it is time to read a partition again from ``expected``: at once, then every few seconds."""
+        now = time.monotonic()
+        due = now >= self._rewind_due.get((partition, self.expected[partition]), now)
+        if due:
+            self._rewind_due = {(partition, self.expected[partition]): now + REWIND_INTERVAL_S}
+        return due
 
     def forget(self, partition: int, offset: int) -> None:
         """Drop what was remembered of a record that has been counted."""

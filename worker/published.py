@@ -55,27 +55,33 @@ class PublishedTail:
         return found
 
     def _check_start(self, consumer: Consumer, partition: int, start: int) -> None:
-        _, end = _watermarks(consumer, self._kafka.raw_topic, partition)
-        if start > end:
+        """The last counted record must stand on the raw topic, be older than all that is kept, or be its very end."""
+        raw = self._kafka.raw_topic
+        _, end = _watermarks(consumer, raw, partition)
+        if start > end and not self._has_record(consumer, TopicPartition(raw, partition, start - 1)):
             raise TopicsUnfit(
-                f"offset {start - 1} of {self._kafka.raw_topic}[{partition}] is counted, but it ends at {end}: "
+                f"offset {start - 1} of {raw}[{partition}] is counted, but it ends at {end}: "
                 "the topic was made anew. Start with another --app-id"
             )
+
+    def _has_record(self, consumer: Consumer, place: TopicPartition) -> bool:
+        """Whether a record can be read there: some brokers list an end that lies before the last records."""
+        consumer.assign([place])
+        found = consumer.consume(1, _TIMEOUT_S)
+        return bool(found) and found[0].error() is None and found[0].offset() == place.offset
 
     def _tail(self, consumer: Consumer, topic: str, partition: int, start: int) -> Iterator[tuple[int, Counted]]:
         low, high = _watermarks(consumer, topic, partition)
         step = _FIRST_STEP_BACK
         while low < high:
             first = max(low, high - step)
-            outcomes = list(self._between(consumer, topic, partition, first, high))
+            outcomes = list(self._from(consumer, topic, partition, first))
             if first == low or (outcomes and outcomes[0][0] < start):
                 yield from ((offset, counted) for offset, counted in outcomes if offset >= start)
                 return
             step *= 8
 
-    def _between(
-        self, consumer: Consumer, topic: str, partition: int, first: int, end: int
-    ) -> Iterator[tuple[int, Counted]]:
+    def _from(self, consumer: Consumer, topic: str, partition: int, first: int) -> Iterator[tuple[int, Counted]]:
         consumer.assign([TopicPartition(topic, partition, first)])
         deadline = time.monotonic() + _TIMEOUT_S
         while True:
@@ -86,8 +92,6 @@ class PublishedTail:
                 if error is None:
                     deadline = time.monotonic() + _TIMEOUT_S
                     yield from self._read(message)
-                    if (message.offset() or 0) >= end - 1:
-                        return
             if time.monotonic() > deadline:
                 raise BrokerUnreachable(f"cannot read the end of {topic}[{partition}] within {_TIMEOUT_S:.0f} s")
 

@@ -70,7 +70,7 @@ class KafkaSettings(BaseSettings):
         config: dict[str, str | int | float | bool] = {
             "bootstrap.servers": self.bootstrap_servers,
             "security.protocol": self.security_protocol,
-            "log_level": 3,
+            "log_level": 2,
         }
         if self.uses_sasl:
             config |= {

@@ -121,11 +121,14 @@ def _replay(kafka: KafkaSettings, rate: float, stopping: threading.Event) -> Non
 
 
 def _sample_items() -> list[Item]:
-    found: list[Item] = []
+    """The sample tweets, after every dozen one that is bad."""
+    found: list[list[Item]] = []
     for name in ("tweets.jsonl", "bad.jsonl"):
         with as_file(files("worker") / "samples" / name) as path:
-            found += read_items(str(path), "text", None)
-    return found
+            found.append(list(read_items(str(path), "text", None)))
+    good, bad = found
+    dozens = [good[start : start + 12] for start in range(0, len(good), 12)]
+    return [item for dozen, one in zip(dozens, itertools.cycle(bad), strict=False) for item in (*dozen, one)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,32 @@ import asyncio
 
 import pytest
 
-from worker.errors import TweetsSkipped
-from worker.progress import Progress
+from worker.progress import Place, Progress
 from worker.web import parse_window
 
 
-def test_a_gap_in_the_offsets_stops_the_worker() -> None:
+def nothing(_: int) -> bool:
+    return False
+
+
+def test_only_what_continues_a_partition_is_next() -> None:
     progress = Progress()
     progress.start_from({0: 5}, {})
-    progress.expect(0, 5, may_skip=False)
-    with pytest.raises(TweetsSkipped, match="offsets 6 to 8"):
-        progress.expect(0, 9, may_skip=False)
+    places = [progress.place(0, offset, nothing) for offset in (5, 9, 4, 6, 6)]
+    assert places == [Place.NEXT, Place.AHEAD, Place.SEEN, Place.NEXT, Place.SEEN]
 
 
 def test_a_hole_that_the_fetcher_saw_is_no_gap() -> None:
     progress = Progress()
     progress.start_from({0: 5}, {})
-    progress.expect(0, 9, may_skip=True)
+    assert progress.place(0, 9, lambda offset: offset < 9) is Place.NEXT
     assert progress.expected == {0: 10}
+
+
+def test_a_partition_is_read_again_at_once_but_not_for_every_record_behind_the_gap() -> None:
+    progress = Progress()
+    progress.start_from({0: 5}, {})
+    assert [progress.may_rewind(0) for _ in range(3)] == [True, False, False]
 
 
 async def drained_with_a_batch_in_flight() -> tuple[bool, bool]:

@@ -1,0 +1,47 @@
+"""Brokers that the tests share: the embedded one always, Apache Kafka where KAFKA_HOME names it."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bundles import build_tiny_bundle
+from tests.stream import Stream
+from worker.brokers import ApacheKafka, EmbeddedBroker, LocalBroker
+from worker.commands.topics import create_topics
+from worker.settings import KafkaSettings, WorkerSettings
+
+KAFKA_HOME = os.environ.get("KAFKA_HOME")
+BROKERS = ["embedded", pytest.param("apache", marks=pytest.mark.skipif(KAFKA_HOME is None, reason="no KAFKA_HOME"))]
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session", params=BROKERS)
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+    folder = tmp_path_factory.mktemp(request.param)
+    with (
+        ApacheKafka(Path(KAFKA_HOME or ""), folder) if request.param == "apache" else EmbeddedBroker(folder) as started
+    ):
+        yield started
+
+
+@pytest.fixture
+def stream(broker: LocalBroker, tiny_bundle: Path, tmp_path: Path) -> Iterator[Stream]:
+    """Fresh topics of four partitions, and a worker on them that ends with the test."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    kafka = KafkaSettings(
+        bootstrap_servers=broker.bootstrap_servers,
+        raw_topic=f"{name}.raw",
+        emotion_topic=f"{name}.emotion",
+        dead_topic=f"{name}.dead",
+    )
+    worker = WorkerSettings(app_id=name, bundle=tiny_bundle, data_dir=tmp_path / "data")
+    create_topics(kafka, worker, partitions=4)
+    with Stream(kafka, worker, tmp_path / "worker.log") as started:
+        yield started

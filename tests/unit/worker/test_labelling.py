@@ -1,0 +1,90 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from schemas.dead_letter import DeadLetter, Reason
+from schemas.event import EmotionEvent
+from worker.inference.engine import Engine, load_engine
+from worker.labelling import Rules, label_batch
+from worker.records import Counted, RawRecord
+
+NOW_S = 1_800_000_000.0
+
+
+def record(offset: int, value: bytes | None, timestamp_s: float = NOW_S - 5) -> RawRecord:
+    return RawRecord("raw", 0, offset, b"k", value, (("h", b"v"),), timestamp_s)
+
+
+class Poisoned:
+    """The real engine, but one text crashes it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.manifest = engine.manifest
+        self.precision = engine.precision
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._engine.predict(texts)
+
+    def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
+        if any("poison" in text for text in cleaned):
+            raise MemoryError("too much")
+        return self._engine.predict_cleaned(cleaned)
+
+    def tokens(self, cleaned: str) -> list[str]:
+        return self._engine.tokens(cleaned)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_bundle: Path) -> Engine:
+    return load_engine(tiny_bundle, threads=1)
+
+
+def test_a_poison_tweet_is_isolated_and_the_others_are_labelled(engine: Engine) -> None:
+    records = [record(i, b"poison" if i == 37 else b"so happy %d" % i) for i in range(64)]
+    outcomes = label_batch(records, Poisoned(engine), Rules(), {}, lambda: NOW_S)
+    dead = [outcome for outcome in outcomes if outcome.counted.label is None]
+    assert [(outcome.offset, outcome.reason) for outcome in dead] == [(37, Reason.ENGINE_FAILED)]
+    assert [outcome.offset for outcome in outcomes] == list(range(64))
+    assert "MemoryError" in DeadLetter.model_validate_json(dead[0].value or b"").detail
+
+
+def test_what_was_published_before_is_counted_as_published_and_not_scored_again(engine: Engine) -> None:
+    before = Counted(NOW_S - 60, 4, 0.9)
+    (outcome,) = label_batch([record(3, b"poison")], Poisoned(engine), Rules(), {(0, 3): before}, lambda: NOW_S)
+    assert outcome.counted is before
+    assert outcome.value is None
+
+
+def test_the_same_tweet_gets_the_same_answer_in_any_batch(engine: Engine) -> None:
+    records = [record(i, b"what a sad day number %d" % (i % 7)) for i in range(40)]
+    whole = [o.counted for o in label_batch(records, engine, Rules(), {}, lambda: NOW_S)]
+    single = [label_batch([r], engine, Rules(), {}, lambda: NOW_S)[0].counted for r in records]
+    for one, other in zip(whole, single, strict=True):
+        assert one.label == other.label
+        assert one.confidence == pytest.approx(other.confidence, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rules", "created_at", "kafka_s", "expected_s"),
+    [
+        (Rules(), NOW_S - 100, NOW_S - 5, NOW_S - 5),
+        (Rules(event_time="created_at"), NOW_S - 100, NOW_S - 5, NOW_S - 100),
+        (Rules(event_time="created_at"), NOW_S + 9e8, NOW_S - 5, NOW_S - 5),
+        (Rules(event_time="created_at"), 5.0, NOW_S - 5, NOW_S - 5),
+        (Rules(), NOW_S - 100, -0.001, NOW_S),
+        (Rules(), NOW_S - 100, NOW_S + 9e8, NOW_S),
+    ],
+)
+def test_an_unbelievable_clock_gives_way_to_the_next_one(
+    engine: Engine, rules: Rules, created_at: float, kafka_s: float, expected_s: float
+) -> None:
+    value = b'{"id": "1", "text": "so happy", "created_at": %d}' % created_at
+    (outcome,) = label_batch([record(0, value, kafka_s)], engine, rules, {}, lambda: NOW_S)
+    assert outcome.counted.event_time_s == expected_s
+    event = EmotionEvent.model_validate_json(outcome.value or b"")
+    assert event.event_time.timestamp() == expected_s
+    assert event.text is None
