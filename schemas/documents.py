@@ -43,7 +43,7 @@ def write() -> None:
 
 def asyncapi() -> dict[str, Any]:
     """The AsyncAPI 3 document of the three topics, from the worker's point of view."""
-    channels = {
+    channels: dict[str, tuple[str, type[BaseModel], str, str]] = {
         "raw": (topics.DEFAULT_RAW, RawTweet, "receive", "Raw tweets; plain text and JSON strings are accepted too."),
         "emotion": (topics.DEFAULT_EMOTION, EmotionEvent, "send", "Labelled tweets, in the partition of their tweet."),
         "dead": (topics.DEFAULT_DEAD, DeadLetter, "send", "Records without a label, with the reason and their bytes."),

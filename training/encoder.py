@@ -35,7 +35,7 @@ class EncoderSizes:
 class EncoderClassifier(nn.Module):
     """An encoder, mean pooling over its tokens, dropout and a linear head over six."""
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: Any) -> None:
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(0.1)
@@ -146,7 +146,7 @@ def fine_tune(
             log_p = torch.log_softmax(logits, dim=1)
             wanted, weight = torch.from_numpy(targets[chunk]).to(device), torch.from_numpy(weights[chunk]).to(device)
             loss = (-(wanted * log_p).sum(1) * weight).mean() / sizes.accumulate
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             if (step + 1) % sizes.accumulate == 0:
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()

@@ -18,12 +18,14 @@ from schemas.emotions import EMOTIONS
 from training.errors import ExportRefused
 from training.metrics import best_temperature, figures
 from training.prepare import TARGETS, fingerprint, is_certain
+from training.sources import JUDGED_BY_PEOPLE
 from worker.inference.bundle import CARD_FILE, GOLDEN_FILE, TOKENIZER_FILE, write_bundle
 from worker.inference.engine import Engine, load_engine, softmax
 
 LEAST_SAME_LABEL = 0.99
 MOST_ACCURACY_LOST = 0.002
 MOST_CHANGE_BY_REBATCHING = {"fp32": 1e-4, "bf16": 0.01, "int8": 0.01}
+LEAST_ROWS_OF_A_FIGURE = 30
 GOLDEN_TEXTS = (
     "I can't stop smiling, best day ever! \U0001f602 #blessed",
     "i feel so empty and alone tonight",
@@ -60,17 +62,17 @@ class Candidate:
 def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_version: str) -> BundleManifest:
     """Write the bundle if its served answers keep the rules; golden cases come from the served engine.
 
-    Args:
-        rows: the prepared data; temperature is fitted on half of its validation rows, figures are of the other half,
-            of each set that has a test split, and of the served engine.
+    The temperature is fitted on half of the validation rows in ``rows``, those judged by people where there are some;
+    the figures are of the other half and of the test splits, all of the served engine.
 
     Raises:
         ExportRefused: less than 99 % of labels kept, more than 0.2 points of accuracy lost, or an answer changed with
             its batch.
     """
     validation = rows[(rows["split"] == "val") & is_certain(rows)]
-    fitted = _is_fit_half(validation)
-    targets = validation[TARGETS].to_numpy(np.float32)
+    fitted, judged = _is_fit_half(validation), validation["source"].isin(JUDGED_BY_PEOPLE).to_numpy()
+    calibration = fitted & judged if (fitted & judged).any() else fitted
+    accepted = validation[TARGETS].to_numpy() > 0
     fields: dict[str, Any] = {
         "name": candidate.name,
         "version": bundle_version,
@@ -79,7 +81,7 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
         "base_model": candidate.base_model,
         "max_tokens": candidate.max_tokens,
         "precision": candidate.precision,
-        "temperature": best_temperature(candidate.logits[fitted], targets[fitted]),
+        "temperature": best_temperature(candidate.logits[calibration], accepted[calibration]),
         "abstain_threshold": 0.4,
         "architecture": candidate.architecture,
         "libraries": {name: version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
@@ -149,6 +151,8 @@ def _metrics(engine: Engine, rows: pd.DataFrame, validation: pd.DataFrame) -> li
     parts += [(source, "test", part) for source, part in tests.groupby("source")]
     found = []
     for source, split, part in parts:
+        if len(part) < LEAST_ROWS_OF_A_FIGURE:
+            continue
         one = figures(engine.predict_cleaned(list(part["cleaned"])), part[TARGETS].to_numpy() > 0)
         data = DataRef(name=str(source), split=split, rows=len(part), sha256=fingerprint(part))
         wanted = ("accuracy", "macro_f1", "macro_precision", "weighted_f1", "ece")
@@ -184,7 +188,7 @@ def _card(fields: dict[str, Any]) -> str:
             "Labels English tweets with sadness, joy, love, anger, fear or surprise. Made by `python -m training`.",
             "",
             f"- Kind: {fields['kind']}, from {fields['base_model']}, served in {fields['precision']}",
-            f"- Temperature {fields['temperature']:.3f}; events under a confidence of {fields['abstain_threshold']} abstain",
+            f"- Temperature {fields['temperature']:.3f}; abstains under a confidence of {fields['abstain_threshold']}",
             "",
             "## Figures of the served bundle",
             "",
@@ -192,13 +196,13 @@ def _card(fields: dict[str, Any]) -> str:
             "|---|---|---|---|---|---|",
             *lines,
             "",
-            "Validation rows chose the epoch; the temperature was fitted on the half of them that is not in this table.",
+            "Validation rows chose the epoch; the temperature was fitted on the half of them that is not in the table.",
             "Where people gave several labels an answer counts if it is one of them.",
             "",
             "## Data and licences",
             "",
             "CARER (dair-ai/emotion; research use), SemEval-2018 task 1 E-c and TweetEval emotion (research use),",
-            "GoEmotions (Apache-2.0), GloVe 6B (PDDL). None of the texts are in this bundle; its vocabulary is GloVe's.",
+            "GoEmotions (Apache-2.0), GloVe 6B (PDDL). None of the texts are in this bundle; its words are GloVe's.",
             "",
             "## Limits and intended use",
             "",

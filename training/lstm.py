@@ -1,5 +1,6 @@
 """The LSTM in Keras: frozen GloVe, three bidirectional layers, softmax over six."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ PRESETS = {
 
 
 @keras.saving.register_keras_serializable("training")
-class PartlyFrozenEmbedding(keras.layers.Layer):  # type: ignore[misc]
+class PartlyFrozenEmbedding(keras.layers.Layer):
     """Frozen rows plus a trained correction for the few first rows after padding.
 
     Args:
@@ -107,7 +108,7 @@ class Batches:
         self._random = np.random.default_rng(sizes.seed)
 
     def __len__(self) -> int:
-        return -(-len(self._ids) // self._size)
+        return math.ceil(len(self._ids) / self._size)
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]]:
         lengths = np.asarray([len(ids) for ids in self._ids]) + self._random.uniform(0, 3, len(self._ids))
@@ -145,7 +146,7 @@ def predict(model: keras.Model, ids: list[list[int]]) -> NDArray[np.float32]:
     return out
 
 
-class _MacroF1(keras.callbacks.Callback):  # type: ignore[misc]
+class _MacroF1(keras.callbacks.Callback):
     """Adds ``val_macro_f1`` over the rows that carry an emotion to the logs."""
 
     def __init__(self, ids: list[list[int]], labels: NDArray[np.intp]) -> None:

@@ -78,14 +78,19 @@ def coverage_curve(probabilities: NDArray[np.float32], right: NDArray[np.bool_])
     return curve
 
 
-def best_temperature(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
-    """The temperature with the least cross-entropy against (soft) targets ``[n, 6]`` (Guo et al. 2017)."""
+def best_temperature(logits: NDArray[np.float32], accepted: NDArray[np.bool_]) -> float:
+    """The temperature (Guo et al. 2017) whose confidences best foretell which answers people accept.
+
+    It minimises the binary cross-entropy of the confidence against "the answer is one of the accepted labels" (bool
+    ``[n, 6]``): where people gave several labels, that is what accuracy and calibration error mean.
+    """
+    right = accepted[np.arange(len(logits)), logits.argmax(axis=1)]
 
     def loss(log_temperature: float) -> float:
         scaled = logits.astype(np.float64) / np.exp(log_temperature)
         scaled -= scaled.max(axis=1, keepdims=True)
-        log_p = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-        return float(-(targets * log_p).sum(axis=1).mean())
+        confidence = np.clip(1 / np.exp(scaled).sum(axis=1), 1e-6, 1 - 1e-6)
+        return float(-np.where(right, np.log(confidence), np.log1p(-confidence)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))
 

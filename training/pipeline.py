@@ -74,9 +74,7 @@ def train_lstm(
 ) -> dict[str, Any]:
     """Train the LSTM; with ``teacher`` (a run of `teach`) it learns from its soft labels, on unlabelled rows too.
 
-    Args:
-        start: a run of the same sizes whose weights to begin with.
-        sizes: overrides of the preset.
+    ``start`` is a run of the same sizes whose weights to begin with; ``sizes`` override the preset's.
     """
     import keras  # noqa: PLC0415 - TensorFlow is loaded only here
 

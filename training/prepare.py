@@ -56,9 +56,9 @@ def prepare(rows: Iterable[Row], folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(folder / "rows.parquet")
     report |= {
-        "rows": frame.groupby(["source", "split"]).size().unstack(fill_value=0).to_dict("index"),
+        "rows": pd.crosstab(frame["source"], frame["split"]).to_dict("index"),
         "classes": {s: _class_balance(part) for s, part in frame.groupby("split") if s != "unlabelled"},
-        "words_per_text": frame["cleaned"].str.split().str.len().describe(percentiles=[0.5, 0.9, 0.99]).to_dict(),
+        "words_per_text": _words(frame["cleaned"]).describe(percentiles=[0.5, 0.9, 0.99]).to_dict(),
         "cleaner_id": cleaner_id(),
         "sha256": fingerprint(frame),
     }
@@ -72,9 +72,13 @@ def fingerprint(frame: pd.DataFrame) -> str:
     return hashlib.sha256(columns.to_csv(index=False, float_format="%.6f").encode()).hexdigest()
 
 
+def _words(cleaned: pd.Series) -> pd.Series:
+    return cleaned.map(lambda text: len(text.split()))
+
+
 def _inspect(frame: pd.DataFrame) -> dict[str, Any]:
     return {
-        source: {
+        str(source): {
             "rows": len(part),
             "missing_text": int((part["text"].str.strip() == "").sum()),
             "duplicates": int(part["text"].duplicated().sum()),
@@ -95,7 +99,7 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _one_row_a_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The mean target of equal texts in the same official split and kind of source; labels by people go before others."""
+    """The mean target of equal texts in one official split; labels by people go before others."""
     rank = frame["source"].map(lambda source: 0 if source in JUDGED_BY_PEOPLE else 1) + 2 * frame[TARGETS[0]].isna()
     frame = frame.assign(rank=rank)
     best = frame.groupby(["cleaned", "split"])["rank"].transform("min")

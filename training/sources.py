@@ -53,18 +53,24 @@ def target_of(labels: list[str]) -> Target:
     return tuple(names.count(emotion) / len(names) for emotion in EMOTIONS)
 
 
-def _text(path: Path) -> io.TextIOBase:
+def _text(path: Path) -> io.TextIOWrapper:
     try:
-        raw = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+        raw = gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115 - the reader closes it
         return io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="")
     except OSError as error:
         raise DataUnreadable(f"cannot read {path}: {error.strerror}; check --data") from error
 
 
+class _Tabs(csv.excel_tab):
+    """Tab-separated without quoting: tweets hold single quotation marks."""
+
+    quoting = csv.QUOTE_NONE
+
+
 def _table(path: Path, delimiter: str, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
     with _text(path) as file:
-        quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-        reader = csv.DictReader(file, delimiter=delimiter, quoting=quoting)
+        tabs = delimiter == "\t"
+        reader = csv.DictReader(file, dialect=_Tabs) if tabs else csv.DictReader(file, delimiter=delimiter)
         missing = [column for column in columns if column not in (reader.fieldnames or ())]
         if missing:
             raise DataUnreadable(f"{path} has no column {missing[0]!r}; it has {reader.fieldnames}")
@@ -128,7 +134,7 @@ def unlabelled(folder: Path) -> Iterator[Row]:
 
 
 def own_file(path: Path) -> Iterator[Row]:
-    """A team's own rows: JSONL of ``{"text", "label"}`` or ``{"text", "labels"}``, or CSV/TSV with those columns."""
+    """A team's own rows: JSONL of ``{"text", "label"}`` or ``{"text", "labels"}``, CSV/TSV with text and label."""
     name = path.name.removesuffix(".gz")
     if name.endswith((".csv", ".tsv")):
         for row in _table(path, "\t" if name.endswith(".tsv") else ",", ("text", "label")):

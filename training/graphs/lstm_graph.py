@@ -34,7 +34,7 @@ def build_lstm_graph(
     dense_kernel: NDArray[np.float32],
     dense_bias: NDArray[np.float32],
 ) -> onnx.ModelProto:
-    """Inputs ``token_ids`` int64 ``[batch, time]``, ``lengths`` int32 ``[batch]``; output ``logits`` float32 ``[batch, 6]``.
+    """A graph from ``token_ids`` int64 ``[batch, time]`` and ``lengths`` int32 ``[batch]`` to float32 ``logits``.
 
     Args:
         embedding: float16 ``[vocabulary, width]``; kept in half precision in the file, cast after the look-up.

@@ -13,7 +13,8 @@ from schemas.bundle import BundleManifest
 from schemas.emotions import EMOTIONS
 from worker.inference.bundle import TOKENIZER_FILE, Bundle, read_bundle
 from worker.inference.cleaning import clean
-from worker.inference.errors import GoldenMismatch
+from worker.inference.errors import BundleUnfit, GoldenMismatch
+from worker.inference.lstm import LstmRuntime
 
 GOLDEN_TOLERANCE = {"fp32": 0.01, "bf16": 0.05, "int8": 0.05}
 """Largest change of a probability that another CPU may make; wrong weights or another tokenizer change far more."""
@@ -95,8 +96,7 @@ def load_engine(folder: Path, *, threads: int | None = None, check_golden: bool 
         check_golden: False only while a bundle is made and has no golden cases yet.
 
     Raises:
-        InferenceError: the bundle is missing, tampered with, unfit, needs a package that is not installed, or
-            answers otherwise than at export.
+        InferenceError: the bundle is missing, tampered with, unfit, or answers otherwise than at export.
     """
     bundle = read_bundle(Path(folder))
     engine = BundleEngine(bundle, _runtime(bundle, threads or len(os.sched_getaffinity(0))))
@@ -106,13 +106,10 @@ def load_engine(folder: Path, *, threads: int | None = None, check_golden: bool 
 
 
 def _runtime(bundle: Bundle, threads: int) -> Runtime:
-    if bundle.manifest.kind == "lstm":
-        from worker.inference.lstm import LstmRuntime  # noqa: PLC0415 - only the runtime that is needed is loaded
-
-        return LstmRuntime(bundle.folder, threads)
-    from worker.inference.encoder import EncoderRuntime  # noqa: PLC0415 - as above; OpenVINO is an extra
-
-    return EncoderRuntime(bundle, threads)
+    kind = bundle.manifest.kind
+    if kind != "lstm":
+        raise BundleUnfit(f"{bundle.folder} is a bundle of kind {kind!r}; this release serves 'lstm' bundles")
+    return LstmRuntime(bundle.folder, threads)
 
 
 def _check_golden(bundle: Bundle, engine: BundleEngine) -> None:

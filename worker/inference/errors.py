@@ -21,7 +21,3 @@ class BundleUnfit(InferenceError):
 
 class GoldenMismatch(InferenceError):
     """The engine does not answer as it did when the bundle was exported."""
-
-
-class RuntimeMissing(InferenceError):
-    """The package that runs this kind of bundle is not installed."""
