@@ -163,5 +163,5 @@ MIXES = {
     "dair": ("dair",),
     "emoint": ("emoint",),
 }
-"""``product``: all that people judged, and CARER; hashtag labels (EmoInt, TEC) hurt there. The others are benchmarks."""
+"""``product``: what people judged, and CARER; hashtag labels (EmoInt, TEC) hurt there. The others are benchmarks."""
 JUDGED_BY_PEOPLE = frozenset({"semeval", "tweeteval", "goemotions"})
