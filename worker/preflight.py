@@ -1,6 +1,7 @@
 """What is looked at before the first tweet: is a broker there, do the topics fit together?"""
 
 import time
+from collections.abc import Callable
 
 import structlog
 from confluent_kafka import KafkaException
@@ -16,8 +17,8 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 
 
-def wait_for_broker(kafka: KafkaSettings) -> ClusterMetadata:
-    """Ask for the cluster's metadata until a broker answers; the pauses double. Blocks.
+def wait_for_broker(kafka: KafkaSettings, pause: Callable[[float], object] = time.sleep) -> ClusterMetadata:
+    """Ask for the cluster's metadata until a broker answers; the pauses double. Blocks; ``pause`` may raise to end it.
 
     Raises:
         BrokerUnreachable: none answered within ``broker_timeout_s``.
@@ -37,7 +38,7 @@ def wait_for_broker(kafka: KafkaSettings) -> ClusterMetadata:
                 "check --bootstrap-servers (KAFKA_BOOTSTRAP_SERVERS) and that the broker runs"
             )
         log.warning("no broker yet", bootstrap_servers=kafka.bootstrap_servers, reason=reason, retry_in_s=pause_s)
-        time.sleep(pause_s)
+        pause(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
 

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable
-from typing import TypeVar
+import threading
+from collections.abc import AsyncIterator
 
 import structlog
 import uvloop
@@ -25,8 +25,6 @@ from worker.web import WebSide
 
 log = structlog.get_logger("worker")
 
-T = TypeVar("T")
-
 CRASHED_EXIT_CODE = 1
 _WATCH_INTERVAL_S = 1.0
 
@@ -42,9 +40,18 @@ def run_worker(kafka: KafkaSettings, worker: WorkerSettings) -> int:
 
 
 async def _serve(kafka: KafkaSettings, worker: WorkerSettings) -> int:
-    stopping = asyncio.Event()
+    stopping, halted = asyncio.Event(), threading.Event()
+
+    def stop() -> None:
+        stopping.set()
+        halted.set()
+
+    def pause(seconds: float) -> None:
+        if halted.wait(seconds):
+            raise InterruptedError
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     worker.data_dir.mkdir(parents=True, exist_ok=True)
     health = Health(worker.stuck_s)
     web = WebSide(worker, health, metrics := Metrics())
@@ -53,22 +60,15 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings) -> int:
         engine = await asyncio.to_thread(load_engine, worker.bundle, threads=worker.threads)
         web.manifest, health.engine_loaded = engine.manifest, True
         log.info("bundle loaded", name=engine.manifest.name, version=engine.manifest.version, folder=str(worker.bundle))
-        metadata = await _unless_stopped(asyncio.to_thread(wait_for_broker, kafka), stopping)
-        if metadata is None:
+        try:
+            metadata = await asyncio.to_thread(wait_for_broker, kafka, pause)
+        except InterruptedError:
             return 0
         partitions = check_topics(metadata, kafka, worker)
         async with _following(Follower(kafka, worker, partitions)) as health.follower:
             return await _label_stream(health, engine, metrics, kafka, worker, partitions, stopping)
     finally:
         await runner.cleanup()
-
-
-async def _unless_stopped(work: Awaitable[T], stopping: asyncio.Event) -> T | None:
-    """The result of ``work``, or None if the signal to stop came first."""
-    task, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
-    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    return task.result() if task.done() else None
 
 
 @contextlib.asynccontextmanager
