@@ -1,0 +1,124 @@
+"""The whole path with a tiny real model: own rows -> prepare -> train -> export -> the worker's engine labels."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from schemas.emotions import EMOTIONS
+from training.__main__ import main
+from worker.inference.engine import load_engine
+
+MOODS = {
+    "sadness": "sad lonely crying grief tears",
+    "joy": "happy glad delighted smiling sunny",
+    "love": "love darling adore sweetheart kiss",
+    "anger": "angry furious mad hate rage",
+    "fear": "afraid scared terrified panic worried",
+    "surprise": "surprised unexpected wow astonished sudden",
+}
+EVERYDAY = "i am so today and the my very feel now really we this morning in town"
+FILLERS = EVERYDAY.split()
+
+
+def tweet(shuffler: random.Random, mood: str) -> str:
+    words = [
+        *shuffler.sample(FILLERS, 6),
+        *shuffler.sample(MOODS[mood].split(), 2),
+        f"case{shuffler.randint(0, 10**6)}",
+    ]
+    shuffler.shuffle(words)
+    return " ".join(words)
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shuffler = random.Random(11)
+    path = tmp_path_factory.mktemp("corpus") / "own.jsonl"
+    rows = [{"text": tweet(shuffler, mood), "label": mood} for mood in MOODS for _ in range(120)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def glove(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    words = [*FILLERS, *(word for mood in MOODS.values() for word in mood.split())]
+    words = [word for word in words if len(word) > 1]
+    path = tmp_path_factory.mktemp("glove") / "glove.npz"
+    vectors = np.random.default_rng(5).normal(0, 0.6, (len(words), 100)).astype(np.float16)
+    np.savez(path, words=np.array("\n".join(words)), vectors=vectors)
+    return path
+
+
+def test_own_rows_become_a_bundle_that_the_worker_serves(corpus: Path, glove: Path, tmp_path: Path) -> None:
+    prepared, run, bundle = tmp_path / "prepared", tmp_path / "run", tmp_path / "bundle"
+    report = json.loads(invoke("prepare", "--rows", corpus, "--out", prepared).output)
+    assert set(report["classes"]) == {"train", "val"}
+    trained = invoke(
+        *("train", "lstm", "--prepared", prepared, "--glove", glove, "--preset", "tiny"),
+        *("--epochs", 12, "--learning-rate", 0.02, "--out", run),
+    )
+    assert trained.exit_code == 0, trained.output
+    exported = invoke("export", "--prepared", prepared, "--run", run, "--bundle", bundle, "--name", "own")
+    assert exported.exit_code == 0, exported.output
+    engine = load_engine(bundle)
+    shuffler = random.Random(12)
+    texts = [(tweet(shuffler, mood), mood) for mood in MOODS for _ in range(10)]
+    given = engine.predict([text for text, _ in texts]).argmax(axis=1)
+    right = np.mean([EMOTIONS[i] == mood for i, (_, mood) in zip(given, texts, strict=True)])
+    assert right > 0.5, "six classes whose words do not overlap must be learned"
+    assert engine.manifest.agreement is not None
+    assert engine.manifest.agreement.same_label >= 0.99
+    evaluated = invoke("evaluate", bundle, "--data", corpus, "--out", tmp_path / "evaluation")
+    assert "720 rows" in evaluated.output
+    whole = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert whole["bundle"]["name"] == "own"
+    compared = json.loads(invoke("compare", bundle, bundle, "--data", corpus).output)
+    assert compared[str(corpus)]["p_value"] == 1.0
+
+
+def test_near_duplicates_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
+    import pandas as pd  # noqa: PLC0415 - heavy, only here
+
+    shuffler = random.Random(13)
+    path = tmp_path / "twins.jsonl"
+    rows = []
+    for mood in MOODS:
+        for _ in range(60):
+            text = tweet(shuffler, mood)
+            rows += [{"text": text, "label": mood}, {"text": f"@someone {text} #tag{len(rows)}", "label": mood}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    invoke("prepare", "--rows", path, "--out", tmp_path / "prepared")
+    frame = pd.read_parquet(tmp_path / "prepared" / "rows.parquet")
+    assert len(frame[["group", "split"]].drop_duplicates()) == frame["group"].nunique()
+    assert (frame["group"].value_counts() == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "body,label\nx,joy\n", "no column 'text'"),
+        ("a.jsonl", '{"text": "x", "label": "boredom"}\n', "boredom"),
+        ("b.jsonl", "not json\n", "line 1"),
+        ("c.jsonl", '{"text": "so happy", "label": "joy"}\n', "fewer than 10"),
+    ],
+)
+def test_unusable_data_is_named(tmp_path: Path, name: str, content: str, said: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    result = invoke("prepare", "--rows", path, "--out", tmp_path / "out")
+    assert result.exit_code != 0
+    assert said in result.output
+
+
+def test_a_missing_folder_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    result = invoke("export", "--prepared", tmp_path, "--run", tmp_path, "--bundle", tmp_path / "b")
+    assert result.exit_code != 0
+    assert "python -m training prepare" in result.output
