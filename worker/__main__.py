@@ -1,8 +1,12 @@
 """``python -m worker``: the commands; each is imported when it is called, so that help is quick."""
 
 from importlib import import_module
+from typing import Any
 
 import click
+
+from worker.errors import WorkerError
+from worker.inference.errors import InferenceError
 
 COMMANDS = {
     "run": "Label the stream until told to stop.",
@@ -26,6 +30,14 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"worker.commands.{cmd_name}"), cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of ours ends it with a clear line and its own exit code."""
+        try:
+            return super().invoke(ctx)
+        except (WorkerError, InferenceError) as error:
+            click.echo(f"error: {error}", err=True)
+            raise SystemExit(error.exit_code) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -34,6 +46,9 @@ class _LazyGroup(click.Group):
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Emotions of tweets, live: raw tweets in from Kafka, labelled events and rolling counts out."""
+    from worker.logging import log_to_standard_error  # noqa: PLC0415 - help must stay quick
+
+    log_to_standard_error()
 
 
 if __name__ == "__main__":

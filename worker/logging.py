@@ -10,6 +10,11 @@ from worker.settings import WorkerSettings
 _CHATTY = ("faust", "mode", "aiokafka", "aiohttp.access", "worker.app", "worker.consumer", "worker.table")
 
 
+def log_to_standard_error() -> None:
+    """Keep standard output for what a command answers; enough for the tools, `configure_logging` is for the worker."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
 def configure_logging(settings: WorkerSettings) -> None:
     """Send structlog and the standard library's loggers through one renderer to standard error."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
