@@ -89,7 +89,7 @@ def test_near_duplicates_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
 
     shuffler = random.Random(13)
     path = tmp_path / "twins.jsonl"
-    rows = []
+    rows: list[dict[str, str]] = []
     for mood in MOODS:
         for _ in range(60):
             text = tweet(shuffler, mood)
