@@ -75,16 +75,15 @@ class Stream:
             process.wait()
             raise
 
-    def produce(self, values: Sequence[bytes | None], *, partition: int | None = None) -> None:
-        producer = Producer(self.kafka.client_config() | {"linger.ms": 5})
+    def produce(self, values: Sequence[bytes | None], *, compression: str = "none") -> None:
+        producer = Producer(self.kafka.client_config() | {"linger.ms": 5, "compression.type": compression})
         failures: list[object] = []
         for number, value in enumerate(values):
-            where = number % PARTITIONS if partition is None else partition
             producer.produce(
                 self.kafka.raw_topic,
                 value,
                 str(number).encode(),
-                where,
+                number % PARTITIONS,
                 on_delivery=lambda error, _: failures.append(error) if error else None,
             )
             producer.poll(0)

@@ -65,6 +65,13 @@ def test_good_and_bad_input_each_get_one_outcome_that_keeps_the_contract(stream:
     assert stream.terminate() == 0
 
 
+def test_producers_may_compress_as_they_like(stream: Stream) -> None:
+    for compression in ("gzip", "snappy", "lz4", "zstd"):
+        stream.produce(tweets(100), compression=compression)
+    stream.start()
+    stream.check_exact(400)
+
+
 def test_events_stand_in_the_partition_and_order_of_their_tweets(stream: Stream) -> None:
     stream.produce(tweets(400))
     stream.start()

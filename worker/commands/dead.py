@@ -12,8 +12,6 @@ from typing import Any
 import click
 from confluent_kafka import Message
 from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
 from schemas.dead_letter import DeadLetter, Reason
 from worker.commands.consuming import read_partitions, read_topic
@@ -54,11 +52,10 @@ _reasons = click.option(
 @_clear_errors
 def list_letters(kafka: KafkaSettings, reasons: tuple[str, ...]) -> None:
     """All dead letters that are kept, oldest first."""
-    table = Table("id", "failed at", "stage", "reason", "bytes", "detail")
     for letter in _letters(kafka, reasons):
-        size = str(letter.original_size_bytes)
-        table.add_row(letter.id, f"{letter.failed_at:%F %T}", letter.stage, letter.reason, size, letter.detail)
-    Console().print(table)
+        failure = f"{letter.stage}/{letter.reason}"
+        size = f"{letter.original_size_bytes} bytes"
+        click.echo(f"{letter.id}  {letter.failed_at:%F %T}  {failure:<22}{size:>16}  {letter.detail}")
 
 
 @dead.command()
