@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, Message, TopicPartition
@@ -15,6 +15,10 @@ from worker.settings import KafkaSettings
 
 _FIRST_STEP_BACK = 512
 _TIMEOUT_S = 30.0
+_POLL_S = 0.05
+
+_Place = tuple[str, int]
+"""Topic and partition."""
 
 
 class PublishedTail:
@@ -41,18 +45,15 @@ class PublishedTail:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 50,
             }
         )
-        found: dict[tuple[int, int], Counted] = {}
         try:
             for partition, start in starts.items():
                 self._check_start(consumer, partition, start)
-                for topic in (self._kafka.emotion_topic, self._kafka.dead_topic):
-                    for offset, counted in self._tail(consumer, topic, partition, start):
-                        found[partition, offset] = counted
+            return self._tails(consumer, starts)
         finally:
             consumer.close()
-        return found
 
     def _check_start(self, consumer: Consumer, partition: int, start: int) -> None:
         """The last counted record must stand on the raw topic, be older than all that is kept, or be its very end."""
@@ -70,30 +71,42 @@ class PublishedTail:
         found = consumer.consume(1, _TIMEOUT_S)
         return bool(found) and found[0].error() is None and found[0].offset() == place.offset
 
-    def _tail(self, consumer: Consumer, topic: str, partition: int, start: int) -> Iterator[tuple[int, Counted]]:
-        low, high = _watermarks(consumer, topic, partition)
+    def _tails(self, consumer: Consumer, starts: dict[int, int]) -> dict[tuple[int, int], Counted]:
+        """Read all ends at once; those that do not reach back to their start are read again from further back."""
+        found: dict[tuple[int, int], Counted] = {}
+        topics = (self._kafka.emotion_topic, self._kafka.dead_topic)
+        unread = {(topic, partition) for topic in topics for partition in starts}
         step = _FIRST_STEP_BACK
-        while low < high:
-            first = max(low, high - step)
-            outcomes = list(self._from(consumer, topic, partition, first))
-            if first == low or (outcomes and outcomes[0][0] < start):
-                yield from ((offset, counted) for offset, counted in outcomes if offset >= start)
-                return
+        while unread:
+            ends = {place: _watermarks(consumer, *place) for place in unread}
+            firsts = {place: max(low, high - step) for place, (low, high) in ends.items() if low < high}
+            outcomes = self._read_from(consumer, firsts)
+            for (topic, partition), seen in outcomes.items():
+                found |= {(partition, offset): counted for offset, counted in seen if offset >= starts[partition]}
+                reaches_back = firsts[topic, partition] == ends[topic, partition][0]
+                if reaches_back or (seen and seen[0][0] < starts[partition]):
+                    unread.discard((topic, partition))
+            unread &= set(firsts)
             step *= 8
+        return found
 
-    def _from(self, consumer: Consumer, topic: str, partition: int, first: int) -> Iterator[tuple[int, Counted]]:
-        consumer.assign([TopicPartition(topic, partition, first)])
-        deadline = time.monotonic() + _TIMEOUT_S
-        while True:
-            for message in consumer.consume(1000, 1.0):
+    def _read_from(self, consumer: Consumer, firsts: dict[_Place, int]) -> dict[_Place, list[tuple[int, Counted]]]:
+        """What stands from ``firsts`` on up to the end, each in the order of its partition."""
+        outcomes: dict[_Place, list[tuple[int, Counted]]] = {place: [] for place in firsts}
+        consumer.assign([TopicPartition(topic, partition, first) for (topic, partition), first in firsts.items()])
+        unread, deadline = set(firsts), time.monotonic() + _TIMEOUT_S
+        while unread:
+            for message in consumer.consume(1000, _POLL_S):
+                place = (cast("str", message.topic()), cast("int", message.partition()))
                 error = message.error()
                 if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the documented name
-                    return
-                if error is None:
+                    unread.discard(place)
+                elif error is None:
                     deadline = time.monotonic() + _TIMEOUT_S
-                    yield from self._read(message)
+                    outcomes[place] += self._read(message)
             if time.monotonic() > deadline:
-                raise BrokerUnreachable(f"cannot read the end of {topic}[{partition}] within {_TIMEOUT_S:.0f} s")
+                raise BrokerUnreachable(f"cannot read the ends of {sorted(unread)} within {_TIMEOUT_S:.0f} s")
+        return outcomes
 
     def _read(self, message: Message) -> Iterator[tuple[int, Counted]]:
         try:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import click
@@ -26,7 +25,7 @@ from worker.brokers import ApacheKafka, EmbeddedBroker, LocalBroker, free_port
 from worker.commands.consuming import read_topic
 from worker.commands.counts import fetch_counts
 from worker.commands.emotions import counts_table, event_line
-from worker.commands.reading import Item, read_items
+from worker.commands.reading import BAD_SAMPLES, SAMPLES, Columns, Item, read_items
 from worker.commands.topics import create_topics
 from worker.errors import WorkerError
 from worker.options import settings_options
@@ -122,11 +121,7 @@ def _replay(kafka: KafkaSettings, rate: float, stopping: threading.Event) -> Non
 
 def _sample_items() -> list[Item]:
     """The sample tweets, after every dozen one that is bad."""
-    found: list[list[Item]] = []
-    for name in ("tweets.jsonl", "bad.jsonl"):
-        with as_file(files("worker") / "samples" / name) as path:
-            found.append(list(read_items(str(path), "text", None)))
-    good, bad = found
+    good, bad = (list(read_items(str(path), Columns())) for path in (SAMPLES, BAD_SAMPLES))
     dozens = [good[start : start + 12] for start in range(0, len(good), 12)]
     return [item for dozen, one in zip(dozens, itertools.cycle(bad), strict=False) for item in (*dozen, one)]
 

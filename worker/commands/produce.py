@@ -1,83 +1,167 @@
 """``python -m worker produce``: put the tweets of a file on the raw topic."""
 
+import itertools
 import time
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import click
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from worker.commands.reading import Item, read_items
-from worker.errors import WorkerError
+from worker.commands.reading import FORMATS, SAMPLES, Columns, Format, Item, read_items
+from worker.errors import PublishFailed, TopicsUnfit
 from worker.options import settings_options
 from worker.preflight import wait_for_broker
 from worker.settings import KafkaSettings
 
-_POLL_EVERY = 500
+_REPORT_EVERY_S = 0.1
+_LARGEST_REQUEST_BYTES = 100_000_000
+_KEPT_ERRORS = 5
+_INTERRUPTED = 130
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", required=False)
 @settings_options(kafka=KafkaSettings)
+@click.option("--samples", is_flag=True, help="the sample tweets that come with this program instead of FILE")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="default: by the file's name, else lines")
+@click.option("--text-column", default="text", show_default=True, help="the column that holds the text")
+@click.option("--id-column", default="id", show_default=True, help="the column or JSON field that holds the id")
+@click.option("--time-column", default="created_at", show_default=True, help="the column that holds the time")
+@click.option("--key", "key_column", help="column or JSON field (user.id_str) that keys the records; default: the id")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="tweets a second; default: as fast as it goes")
 @click.option("--limit", type=click.IntRange(1), help="stop after so many")
-@click.option("--text-column", default="text", show_default=True, help="the CSV column that holds the text")
-@click.option("--key-field", help="field or column whose value keys the record; default: id")
-def produce(
-    file: str, kafka: KafkaSettings, rate: float | None, limit: int | None, text_column: str, key_field: str | None
+@click.option("--loop", is_flag=True, help="begin again at the end of the file, until --limit or Ctrl-C")
+def produce(  # noqa: PLR0913, PLR0917 - a parameter an option
+    file: str | None,
+    kafka: KafkaSettings,
+    samples: bool,
+    form: Format | None,
+    text_column: str,
+    id_column: str,
+    time_column: str,
+    key_column: str | None,
+    rate: float | None,
+    limit: int | None,
+    loop: bool,
 ) -> None:
-    """Produce FILE (JSON lines, CSV, plain lines; .gz too; - for standard input) to the raw topic."""
-    try:
-        wait_for_broker(kafka)
-    except WorkerError as error:
-        click.echo(f"error: {error}", err=True)
-        raise SystemExit(error.exit_code) from error
-    items = islice(read_items(file, text_column, key_field), limit)
+    """Produce FILE (JSON lines, CSV, TSV, plain lines; gzipped too; - for standard input) to the raw topic.
+
+    Lines go as they are, good or bad; rows become JSON objects. The same key always goes to the same partition, the
+    one that Java's default partitioner would take.
+    """
+    if (file is None) != samples:
+        raise click.UsageError("name one FILE, - for standard input, or --samples")
+    path = str(SAMPLES) if file is None else file
+    if loop and path == "-":
+        raise click.UsageError("--loop needs a file, standard input comes only once")
+    columns = Columns(text_column, id_column, time_column, key_column)
+    if kafka.raw_topic not in wait_for_broker(kafka).topics:
+        raise TopicsUnfit(f"no topic {kafka.raw_topic}; create it with `python -m worker topics`")
+    rounds = itertools.repeat(path) if loop else [path]
+    items = itertools.chain.from_iterable(read_items(one, columns, form) for one in rounds)
+    sent = _send_with_progress(kafka, paced(itertools.islice(items, limit), rate), limit)
+    click.echo(f"{sent.confirmed} tweets confirmed on {kafka.raw_topic} in {sent.took_s:.1f} s", err=True)
+    for error in sent.errors:
+        click.echo(f"not confirmed: {error}", err=True)
+    if sent.failed:
+        raise PublishFailed(f"{sent.failed} tweets were not confirmed")
+    if sent.interrupted:
+        raise SystemExit(_INTERRUPTED)
+
+
+@dataclass(slots=True)
+class Sent:
+    """What became of the items; ``errors`` are the first few."""
+
+    confirmed: int = 0
+    failed: int = 0
+    errors: list[str] = field(default_factory=list)
+    took_s: float = 0.0
+    interrupted: bool = False
+
+    def fail(self, number: int, reason: str) -> None:
+        """Count one that was refused; ``number`` starts at 1."""
+        self.failed += 1
+        if self.failed <= _KEPT_ERRORS:
+            self.errors.append(f"tweet {number}: {reason}")
+
+
+def _send_with_progress(kafka: KafkaSettings, items: Iterable[Item], limit: int | None) -> Sent:
     console = Console(stderr=True)
     columns = (TextColumn("producing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("producing", total=limit)
-        confirmed, failures = send_all(kafka, _paced(items, rate), lambda n: progress.update(task, completed=n))
-    click.echo(f"{confirmed} tweets confirmed on {kafka.raw_topic}", err=True)
-    if failures:
-        raise click.ClickException(f"{len(failures)} tweets were not confirmed; first: {failures[0]}")
+        return send_all(kafka, items, lambda sent: progress.update(task, completed=sent.confirmed))
 
 
-def send_all(kafka: KafkaSettings, items: Iterable[Item], report: object = None) -> tuple[int, list[str]]:
-    """Produce and wait for the confirmations; returns how many were confirmed and the errors of the others."""
+def send_all(kafka: KafkaSettings, items: Iterable[Item], report: Callable[[Sent], None] = lambda _: None) -> Sent:
+    """Produce in order, idempotently, and wait for every confirmation. A Ctrl-C ends the reading, not the waiting.
+
+    Args:
+        kafka: where to.
+        items: may come slowly.
+        report: called now and then with what is known by then.
+    """
     producer = Producer(
-        {**kafka.client_config(), "enable.idempotence": True, "linger.ms": 5, "partitioner": "murmur2_random"}
+        {
+            **kafka.client_config(),
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 5,
+            "partitioner": "murmur2_random",
+            "message.max.bytes": _LARGEST_REQUEST_BYTES,  # the topic's own bound decides, per tweet
+        }
     )
-    confirmed, failures = 0, list[str]()
-
-    def delivered(error: KafkaError | None, _: Message) -> None:
-        nonlocal confirmed
-        if error is None:
-            confirmed += 1
-        else:
-            failures.append(error.str())
-
-    for number, item in enumerate(items):
-        while True:
-            try:
-                producer.produce(kafka.raw_topic, item.value, item.key, on_delivery=delivered)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        producer.poll(0)
-        if callable(report) and number % _POLL_EVERY == 0:
-            report(confirmed)
+    sent, started, reported = Sent(), time.monotonic(), 0.0
+    try:
+        for number, item in enumerate(items, start=1):
+            _send(producer, kafka.raw_topic, number, item, sent)
+            if time.monotonic() - reported > _REPORT_EVERY_S:
+                report(sent)
+                reported = time.monotonic()
+    except KeyboardInterrupt:
+        sent.interrupted = True
     producer.flush()
-    if callable(report):
-        report(confirmed)
-    return confirmed, failures
+    sent.took_s = time.monotonic() - started
+    report(sent)
+    return sent
 
 
-def _paced(items: Iterable[Item], rate: float | None) -> Iterator[Item]:
-    started = time.monotonic()
-    for number, item in enumerate(items):
+def _send(producer: Producer, topic: str, number: int, item: Item, sent: Sent) -> None:
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is None:
+            sent.confirmed += 1
+        else:
+            sent.fail(number, error.str())
+
+    while True:
+        try:
+            producer.produce(topic, item.value, item.key, on_delivery=delivered)
+        except BufferError:
+            producer.poll(0.1)
+            continue
+        except KafkaException as error:
+            sent.fail(number, error.args[0].str())
+        producer.poll(0)
+        return
+
+
+def paced(
+    items: Iterable[Item],
+    rate: float | None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Item]:
+    """The items, ``rate`` a second; one that comes late does not hold up the next ones more than it must."""
+    due = clock()
+    for item in items:
         if rate is not None:
-            time.sleep(max(0.0, started + number / rate - time.monotonic()))
+            now = clock()
+            due = max(due, now - 1.0)
+            if due > now:
+                sleep(due - now)
+            due += 1 / rate
         yield item

@@ -1,18 +1,30 @@
-"""Reading raw tweets from files: JSON lines, CSV, plain lines, any of them gzipped."""
+"""Reading raw tweets from files: JSON lines, CSV, tab-separated or plain lines, any of them gzipped."""
 
 import csv
 import gzip
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, cast, get_args
 
 import click
 import orjson
 
-csv.field_size_limit(10_000_000)
-_KNOWN_NAMES = {"tweet_id": "id", "tweet_created": "created_at", "content": "text", "Tweet": "text"}
+Format = Literal["lines", "csv", "tsv"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+SAMPLES = Path(str(files("worker") / "samples" / "tweets.jsonl"))
+"""The sample tweets, written for this project: all six emotions and none, in the shapes that producers send."""
+BAD_SAMPLES = SAMPLES.with_name("bad.jsonl")
+"""What must become dead letters."""
+
+_LARGEST_FIELD_CHARS = 10_000_000
+_GZIP_MAGIC = b"\x1f\x8b"
+_USUAL_NAMES = {"tweet_id": "id", "tweet_created": "created_at"}
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
 class Item(NamedTuple):
@@ -22,51 +34,93 @@ class Item(NamedTuple):
     value: bytes
 
 
-def read_items(path: str, text_column: str, key_field: str | None) -> Iterator[Item]:
-    """Values of a file, ``-`` for standard input. CSV rows become JSON objects, all other lines go as they are.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns or fields mean what. A name with dots goes into JSON objects: ``user.id_str``."""
+
+    text: str = "text"
+    id: str = "id"
+    created_at: str = "created_at"
+    key: str | None = None
+    """What keys the records; default: the id."""
+
+
+def format_of(path: str) -> Format:
+    """By the name: ``.csv``, ``.tsv``, and lines for all others; ``.gz`` does not count."""
+    suffix = Path(path.removesuffix(".gz")).suffix.lower().lstrip(".")
+    return cast("Format", suffix) if suffix in _DELIMITERS else "lines"
+
+
+def read_items(path: str, columns: Columns, form: Format | None = None) -> Iterator[Item]:
+    """Values of a file, ``-`` for standard input. Rows become JSON objects; lines go as they are, blank ones do not.
+
+    Args:
+        path: the file; whether it is gzipped is seen from its first bytes.
+        columns: what is what.
+        form: default: by the file's name.
 
     Raises:
-        click.ClickException: the file cannot be read, or a CSV has no column ``text_column``.
+        click.ClickException: the file cannot be read, or has no column ``columns.text``.
     """
-    with _open(path) as file:
-        if path.removesuffix(".gz").endswith(".csv"):
-            yield from _csv_items(
-                io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline=""), text_column, key_field
-            )
-        else:
-            for line in file:
-                value = line.rstrip(b"\r\n")
-                if value:
-                    yield Item(_key_of(value, key_field), value)
-
-
-def _open(path: str) -> BinaryIO:
-    if path == "-":
-        return sys.stdin.buffer
     try:
-        return gzip.open(path) if path.endswith(".gz") else Path(path).open("rb")  # type: ignore[return-value]
-    except OSError as error:
-        raise click.ClickException(f"cannot read {path}: {error.strerror}") from error
+        with _open(path) as file:
+            form = form or format_of(path)
+            if form == "lines":
+                yield from _line_items(file, columns)
+            else:
+                text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+                yield from _row_items(text, _DELIMITERS[form], columns)
+    except (OSError, EOFError) as error:
+        raise click.ClickException(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _csv_items(file: io.TextIOWrapper, text_column: str, key_field: str | None) -> Iterator[Item]:
-    rows = csv.DictReader(file)
-    columns = rows.fieldnames or ()
-    if text_column not in columns:
-        raise click.ClickException(f"the CSV has no column {text_column!r}; it has {list(columns)}; see --text-column")
-    for row in rows:
-        tweet = {_KNOWN_NAMES.get(name, name): value for name, value in row.items() if isinstance(name, str)}
-        tweet["text"] = row[text_column]
-        key = row.get(key_field) if key_field else tweet.get("id")
-        yield Item(key.encode() if key else None, orjson.dumps(tweet))
+def _open(path: str) -> AbstractContextManager[BinaryIO]:
+    if path == "-":
+        return nullcontext(_unzipped(cast("io.BufferedReader", sys.stdin.buffer)))
+    return _unzipped(Path(path).open("rb"))
 
 
-def _key_of(value: bytes, key_field: str | None) -> bytes | None:
-    """The field ``key_field`` (default ``id``) of a JSON object; None for anything else."""
+def _unzipped(file: io.BufferedReader) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(file)) if file.peek(2)[:2] == _GZIP_MAGIC else file
+
+
+def _line_items(file: BinaryIO, columns: Columns) -> Iterator[Item]:
+    for line in file:
+        value = line.rstrip(b"\r\n")
+        if value.strip():
+            yield Item(_key_of(value, columns.key or columns.id), value)
+
+
+def _key_of(value: bytes, name: str) -> bytes | None:
+    """The field ``name`` of a JSON object; None for anything else: a value is sent whatever it holds."""
     if not value.startswith(b"{"):
         return None
     try:
-        found = orjson.loads(value).get(key_field or "id")
+        found = orjson.loads(value)
     except orjson.JSONDecodeError:
         return None
-    return str(found).encode() if isinstance(found, str | int) else None
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return str(found).encode(errors="replace") if isinstance(found, str | int) else None
+
+
+def _row_items(file: io.TextIOWrapper, delimiter: str, columns: Columns) -> Iterator[Item]:
+    csv.field_size_limit(_LARGEST_FIELD_CHARS)
+    rows = csv.DictReader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL)
+    names = rows.fieldnames or ()
+    for column in (columns.text, *(() if columns.key is None else (columns.key,))):
+        if column not in names:
+            raise click.ClickException(f"there is no column {column!r}; the file has {', '.join(names) or 'none'}")
+    renamed = _renamed(names, columns)
+    for row in rows:
+        tweet = {renamed.get(name, name): value for name, value in row.items() if isinstance(name, str)}
+        key = row[columns.key] if columns.key else tweet.get("id")
+        yield Item(key.encode() if key else None, orjson.dumps(tweet))
+
+
+def _renamed(names: Collection[str], columns: Columns) -> dict[str, str]:
+    """Column -> field of a raw tweet; a usual name stands in where the column asked for is not there."""
+    asked = {columns.text: "text", columns.id: "id", columns.created_at: "created_at"}
+    found = {name: meaning for name, meaning in asked.items() if name in names}
+    usual = {name: meaning for name, meaning in _USUAL_NAMES.items() if meaning not in found.values()}
+    return found | {name: meaning for name, meaning in usual.items() if name in names}
