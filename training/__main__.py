@@ -1,4 +1,4 @@
-"""``python -m training``: prepare, train, distill, export, evaluate, compare."""
+"""``python -m training``: prepare, train, export, evaluate, compare."""
 
 import itertools
 import json

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from schemas.emotions import EMOTIONS
 from training.errors import TooFewRows
 from training.metrics import figures, mcnemar
-from training.sources import own_file
+from training.sources import NONE_OF_SIX, own_file
 from worker.inference.engine import load_engine
 
 _WORST_SHOWN = 30
@@ -68,9 +68,9 @@ def compare(first: Path, second: Path, files: Sequence[Path]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[list[str], NDArray[np.bool_]]:
-    rows = [row for row in own_file(path) if row.target is not None]
+    rows = [row for row in own_file(path) if row.target not in (None, NONE_OF_SIX)]
     if not rows:
-        raise TooFewRows(f"{path} holds no labelled rows")
+        raise TooFewRows(f"{path} holds no rows with one of the six")
     return [row.text for row in rows], np.asarray([row.target for row in rows]) > 0
 
 

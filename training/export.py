@@ -146,7 +146,7 @@ def _accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.float32]) 
 
 
 def _metrics(engine: Engine, rows: pd.DataFrame, validation: pd.DataFrame) -> list[Metrics]:
-    tests = rows[rows["split"] == "test"]
+    tests = rows[(rows["split"] == "test") & is_certain(rows)]
     parts = [(source, "validation", part) for source, part in validation.groupby("source")]
     parts += [(source, "test", part) for source, part in tests.groupby("source")]
     found = []

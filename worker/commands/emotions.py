@@ -16,11 +16,18 @@ COLOURS: dict[Emotion, str] = {
     "surprise": "cyan",
 }
 _BAR_CHARACTERS = 20
+_JOINERS = "\u200d\ufe0f"
+"""Not printable by themselves, but emoji are joined and coloured with them."""
 
 
 def bar(share: float, width: int = _BAR_CHARACTERS) -> str:
     """``share`` of ``width`` as a bar."""
     return "█" * round(share * width)
+
+
+def printable(text: str) -> str:
+    """A foreign text on one line, without what a terminal would obey: control and invisible format characters."""
+    return "".join(c if c.isprintable() or c in _JOINERS else "�" for c in " ".join(text.split()))
 
 
 def event_line(event: EmotionEvent, text: str | None = None) -> Text:
@@ -30,7 +37,7 @@ def event_line(event: EmotionEvent, text: str | None = None) -> Text:
     line.append(f"{event.label:<9}", style=f"bold {colour}" + (" dim" if event.abstained else ""))
     line.append(f"{event.confidence:4.0%} ", style=colour)
     line.append(f"{bar(event.confidence, 8):<8} ", style=colour)
-    line.append(" ".join((text or event.text or event.tweet_id).split()))
+    line.append(printable(text or event.text or event.tweet_id))
     return line
 
 

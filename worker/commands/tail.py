@@ -8,7 +8,6 @@ from schemas.emotions import EMOTIONS
 from schemas.event import EmotionEvent
 from worker.commands.consuming import read_topic
 from worker.commands.emotions import event_line
-from worker.errors import WorkerError
 from worker.options import settings_options
 from worker.settings import KafkaSettings
 
@@ -45,9 +44,6 @@ def tail(
             shown += 1
             if shown == limit:
                 return
-    except WorkerError as error:
-        click.echo(f"error: {error}", err=True)
-        raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt:
         return
 

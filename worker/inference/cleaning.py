@@ -38,6 +38,8 @@ _HASHTAG = re.compile(r"(?<!#)#+(\w+)")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])|_+")
 _LONG_LETTERS = re.compile(r"([^\W\d_])\1{2,}")
 _LONG_MARKS = re.compile(r"([^\w\s])\1{3,}")
+_MAY_NEED_MORE = re.compile(r"[&@#/\\]|www|[^\x00-\x7f]", re.IGNORECASE)
+"""What one step takes away can uncover work for another; a text with none of these is done after one pass."""
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "‛": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "…": "..."})
 _ASIDE = re.compile(r"<url>|<user>|(?<!\S):[a-z0-9][a-z0-9 '.,!()&-]*:(?!\S)")
 
@@ -69,7 +71,7 @@ def clean(text: str) -> str:
     than twice are squeezed to two; control and invisible characters go.
     """
     current = _pass(text)
-    if text.isascii() and "&" not in text:
+    if not _MAY_NEED_MORE.search(text):
         return current
     for _ in range(_MOST_PASSES):
         following = _pass(current)

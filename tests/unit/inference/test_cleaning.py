@@ -63,6 +63,10 @@ def test_tweets_are_cleaned(raw: str, cleaned: str) -> None:
 
 @settings(max_examples=1500, deadline=None)
 @given(NASTY)
+@example("#a@b")
+@example("@a@b")
+@example("htttp://")
+@example("foo\\n@u")
 @example("&#38;#38;#38;#38;lt;")
 @example("&" + "amp;" * 50 + "lt;")
 @example("&#" + "9" * 5000 + ";")

@@ -1,0 +1,140 @@
+import gzip
+import io
+import json
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from schemas.tweet import RawTweet
+from worker.commands.produce import paced
+from worker.commands.reading import BAD_SAMPLES, SAMPLES, Columns, Item, format_of, read_items
+from worker.decode import Failure, decode
+from worker.inference.cleaning import clean, has_words
+
+
+def items_of(path: Path, columns: Columns | None = None) -> list[Item]:
+    return list(read_items(str(path), columns or Columns()))
+
+
+def test_lines_go_as_they_are_and_blank_ones_do_not(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.jsonl"
+    path.write_bytes(b'{"id": "7", "text": "hi"}\r\n\n  \nplain words\n{"cut\n\xff\xfe not utf-8')
+    assert items_of(path) == [
+        Item(b"7", b'{"id": "7", "text": "hi"}'),
+        Item(None, b"plain words"),
+        Item(None, b'{"cut'),
+        Item(None, b"\xff\xfe not utf-8"),
+    ]
+
+
+def test_a_field_inside_objects_can_key_the_records(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.jsonl"
+    path.write_text('{"id": 1, "user": {"id_str": "42"}}\n{"id": 2, "user": 5}\n{"id": 3, "user": {"id_str": null}}\n')
+    assert [item.key for item in items_of(path, Columns(key="user.id_str"))] == [b"42", None, None]
+    assert [item.key for item in items_of(path)] == [b"1", b"2", b"3"]
+
+
+def test_a_csv_keeps_line_breaks_and_all_columns(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.csv"
+    path.write_text('\ufefftweet_id,body,airline\n9,"two\nlines, one tweet",Acme\n', encoding="utf-8")
+    (item,) = items_of(path, Columns(text="body"))
+    assert item.key == b"9"
+    assert json.loads(item.value) == {"id": "9", "text": "two\nlines, one tweet", "airline": "Acme"}
+
+
+def test_a_column_asked_for_wins_over_a_usual_name(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.tsv"
+    path.write_text('tweet_id\tnumber\ttext\n9\t8\tsays "hi\n')
+    (item,) = items_of(path, Columns(id="number"))
+    assert json.loads(item.value) == {"tweet_id": "9", "id": "8", "text": 'says "hi'}
+
+
+@pytest.mark.parametrize("columns", [Columns(text="words"), Columns(key="author")])
+def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path, columns: Columns) -> None:
+    path = tmp_path / "tweets.csv"
+    path.write_text("id,text\n1,hello\n")
+    with pytest.raises(click.ClickException, match=r"no column '(words|author)'; the file has id, text"):
+        items_of(path, columns)
+
+
+def test_gzip_is_seen_from_the_bytes_not_from_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.csv"
+    path.write_bytes(gzip.compress(b"id,text\n1,hello\n"))
+    assert [json.loads(item.value)["text"] for item in items_of(path)] == ["hello"]
+
+
+def test_standard_input_may_be_gzipped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    piped = io.BufferedReader(io.BytesIO(gzip.compress(b"one\ntwo\n")))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=piped))
+    assert [item.value for item in read_items("-", Columns())] == [b"one", b"two"]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.gz"
+    torn.write_bytes(gzip.compress(b"words " * 1000)[:-20])
+    for path in (torn, tmp_path / "none", tmp_path):
+        with pytest.raises(click.ClickException, match=f"cannot read {path}"):
+            items_of(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "form"), [("a.csv", "csv"), ("a.CSV.gz", "csv"), ("a.tsv", "tsv"), ("a.jsonl.gz", "lines"), ("-", "lines")]
+)
+def test_the_format_follows_the_name(path: str, form: str) -> None:
+    assert format_of(path) == form
+
+
+class FakeTime:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+def test_the_rate_is_kept_over_many_tweets() -> None:
+    time, items = FakeTime(), [Item(None, b"x")] * 51
+    assert len(list(paced(items, 10.0, time.clock, time.sleep))) == 51
+    assert time.now_s == pytest.approx(105.0)
+
+
+def test_after_a_pause_the_rate_does_not_make_up_for_minutes() -> None:
+    time = FakeTime()
+    moments = []
+    for number, _ in enumerate(paced([Item(None, b"x")] * 40, 10.0, time.clock, time.sleep)):
+        moments.append(time.now_s)
+        if number == 5:
+            time.now_s += 600
+    assert sum(moment == moments[6] for moment in moments) <= 12
+    assert moments[-1] > moments[6] + 2
+
+
+def test_the_sample_tweets_are_read_and_have_words() -> None:
+    tweets = [decode(item.value, max_text_chars=25_000) for item in items_of(SAMPLES)]
+    assert len(tweets) >= 300
+    for tweet in tweets:
+        assert isinstance(tweet, RawTweet)
+        assert has_words(clean(tweet.text)), tweet.text
+    texts = [tweet.text for tweet in tweets if isinstance(tweet, RawTweet)]
+    assert len(set(texts)) == len(texts)
+
+
+def test_the_bad_samples_all_become_dead_letters_for_different_reasons() -> None:
+    reasons = set()
+    for item in items_of(BAD_SAMPLES):
+        read = decode(item.value, max_text_chars=25_000)
+        reasons.add(read.reason if isinstance(read, Failure) else "no_words" if not has_words(clean(read.text)) else "")
+    assert "" not in reasons
+    assert len(reasons) >= 5
+
+
+def test_reading_is_lazy_so_that_endless_input_is_fine(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.jsonl"
+    path.write_text("one\ntwo\nthree\n")
+    assert [item.value for item in islice(read_items(str(path), Columns()), 2)] == [b"one", b"two"]
