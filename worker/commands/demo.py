@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import queue
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.live import Live
 
 from schemas.event import EmotionEvent
+from worker import tether
 from worker.brokers import ApacheKafka, EmbeddedBroker, LocalBroker, free_port
 from worker.commands.consuming import read_topic
 from worker.commands.counts import fetch_counts
@@ -75,24 +75,12 @@ def _worker(folder: Path, kafka: KafkaSettings, worker: WorkerSettings, port: in
     log = folder / "worker.log"
     command = [sys.executable, "-m", "worker", "run", "--include-text", "--http-port", str(port)]
     command += ["--bundle", str(worker.bundle), "--bootstrap-servers", kafka.bootstrap_servers]
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command line
-            [*command, "--data-dir", str(folder / "data")],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=os.environ,
-            start_new_session=True,
-        )
+    process = tether.start([*command, "--data-dir", str(folder / "data")], log)
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        if process.returncode not in (0, -signal.SIGTERM):
+        code = tether.end(process, _STOP_TIMEOUT_S)
+        if code not in (0, -signal.SIGTERM):
             click.echo(log.read_text(errors="replace")[-2000:], err=True)
 
 
