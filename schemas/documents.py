@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-from schemas import topics
+from schemas import examples, topics
 from schemas.bundle import BundleManifest
 from schemas.counts import WindowCounts
 from schemas.dead_letter import DeadLetter
@@ -43,10 +44,15 @@ def write() -> None:
 
 def asyncapi() -> dict[str, Any]:
     """The AsyncAPI 3 document of the three topics, from the worker's point of view."""
-    channels: dict[str, tuple[str, type[BaseModel], str, str]] = {
-        "raw": (topics.DEFAULT_RAW, RawTweet, "receive", "Raw tweets; plain text and JSON strings are accepted too."),
-        "emotion": (topics.DEFAULT_EMOTION, EmotionEvent, "send", "Labelled tweets, in the partition of their tweet."),
-        "dead": (topics.DEFAULT_DEAD, DeadLetter, "send", "Records without a label, with the reason and their bytes."),
+    channels: dict[str, tuple[str, BaseModel, str, str]] = {
+        "raw": (topics.DEFAULT_RAW, examples.TWEET, "receive", "Raw tweets; plain text and JSON strings pass too."),
+        "emotion": (
+            topics.DEFAULT_EMOTION,
+            examples.EVENT,
+            "send",
+            "Labelled tweets, in the partition of their tweet.",
+        ),
+        "dead": (topics.DEFAULT_DEAD, examples.LETTER, "send", "Records without a label, with the reason and bytes."),
     }
     return {
         "asyncapi": _ASYNCAPI_VERSION,
@@ -56,26 +62,46 @@ def asyncapi() -> dict[str, Any]:
             name: {
                 "address": address,
                 "description": text,
-                "messages": {model.__name__: {"$ref": f"#/components/messages/{model.__name__}"}},
+                "messages": {_name(example): {"$ref": f"#/components/messages/{_name(example)}"}},
                 "bindings": {"kafka": {"topic": address, "bindingVersion": "0.5.0"}},
             }
-            for name, (address, model, _, text) in channels.items()
+            for name, (address, example, _, text) in channels.items()
         },
         "operations": {
-            f"{action}{model.__name__}": {"action": action, "channel": {"$ref": f"#/channels/{name}"}}
-            for name, (_, model, action, _) in channels.items()
+            f"{action}{_name(example)}": {
+                "action": action,
+                "channel": {"$ref": f"#/channels/{name}"},
+                "messages": [{"$ref": f"#/channels/{name}/messages/{_name(example)}"}],
+            }
+            for name, (_, example, action, _) in channels.items()
         },
         "components": {
-            "messages": {
-                model.__name__: {
-                    "name": model.__name__,
-                    "contentType": "application/json",
-                    "payload": {"schemaFormat": f"application/schema+json;version={_DRAFT}", "schema": _schema(model)},
-                }
-                for _, model, _, _ in channels.values()
-            }
+            "messages": {_name(example): _message(example) for _, example, _, _ in channels.values()},
+            "schemas": _shared_schemas([type(example) for _, example, _, _ in channels.values()]),
         },
     }
+
+
+def _name(example: BaseModel) -> str:
+    return type(example).__name__
+
+
+def _message(example: BaseModel) -> dict[str, Any]:
+    name = _name(example)
+    return {
+        "name": name,
+        "contentType": "application/json",
+        "payload": {"$ref": f"#/components/schemas/{name}"},
+        "examples": [{"name": name, "payload": example.model_dump(mode="json")}],
+    }
+
+
+def _shared_schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
+    """Every model and what it refers to, once: inside an AsyncAPI document ``$defs`` of a payload lead nowhere."""
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    return dict(schemas["$defs"])
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
