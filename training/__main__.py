@@ -17,6 +17,14 @@ PREPARED = click.option(
 GLOVE = click.option(
     "--glove", type=click.Path(path_type=Path), envvar="EMOTION_GLOVE", help="GloVe .npz; default: below --data"
 )
+TEACHERS = click.option(
+    "--teacher",
+    "teachers",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="run of `train distilbert`: learn from its soft labels, on unlabelled rows too; several are averaged",
+)
+START = click.option("--start", type=click.Path(path_type=Path), help="run whose weights to begin with")
 
 
 class _Clear(click.Group):
@@ -72,8 +80,8 @@ def train() -> None:
 @GLOVE
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="run folder; an interrupted run resumes")
 @click.option("--preset", type=click.Choice(["product", "reference", "tiny"]), default="product", show_default=True)
-@click.option("--teacher", type=click.Path(path_type=Path), help="run of `train encoder`: learn from its soft labels")
-@click.option("--start", type=click.Path(path_type=Path), help="run whose weights to begin with")
+@TEACHERS
+@START
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
 def lstm(
@@ -82,7 +90,7 @@ def lstm(
     glove: Path | None,
     out: Path,
     preset: str,
-    teacher: Path | None,
+    teachers: tuple[Path, ...],
     start: Path | None,
     **sizes: Any,
 ) -> None:
@@ -91,35 +99,40 @@ def lstm(
 
     path = glove or _folder(data) / "glove" / "glove.6B.100d.f16.npz"
     given = {name: value for name, value in sizes.items() if value is not None}
-    train_lstm(prepared, path, out, preset=preset, teacher=teacher, start=start, **given)
+    train_lstm(prepared, path, out, preset=preset, teachers=teachers, start=start, **given)
 
 
-@train.command("encoder")
+@train.command("distilbert")
 @PREPARED
-@click.option("--base", required=True, help="Hub name or local folder, e.g. distilbert-base-uncased")
+@click.option("--base", default="distilbert-base-uncased", show_default=True, help="Hub name or local folder")
+@TEACHERS
+@START
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="run folder; an interrupted run resumes")
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
 @click.option("--batch", type=click.IntRange(1))
 @click.option("--accumulate", type=click.IntRange(1))
-def encoder(prepared: Path, base: str, out: Path, **sizes: Any) -> None:
-    """Fine-tune a transformer encoder; its logits for all rows can teach an LSTM."""
-    from training.pipeline import teach
+def distilbert(
+    prepared: Path, base: str, out: Path, teachers: tuple[Path, ...], start: Path | None, **sizes: Any
+) -> None:
+    """Fine-tune a transformer encoder, DistilBERT or any other; its logits for all rows can teach others."""
+    from training.pipeline import train_encoder
 
-    teach(prepared, base, out, **{name: value for name, value in sizes.items() if value is not None})
+    given = {name: value for name, value in sizes.items() if value is not None}
+    train_encoder(prepared, base, out, teachers=teachers, start=start, **given)
 
 
 @main.command("export")
 @PREPARED
-@click.option("--run", type=click.Path(path_type=Path), required=True, help="run of `train lstm`")
+@click.option("--run", type=click.Path(path_type=Path), required=True, help="run of `train lstm` or `train distilbert`")
 @click.option("--bundle", type=click.Path(path_type=Path), required=True, help="folder to write")
-@click.option("--name", default="lstm-glove", show_default=True)
+@click.option("--name", help="name of the bundle; default: by its kind")
 @click.option("--bundle-version", default="1", show_default=True)
-def export_bundle(prepared: Path, run: Path, bundle: Path, name: str, bundle_version: str) -> None:
+def export_bundle(prepared: Path, run: Path, bundle: Path, name: str | None, bundle_version: str) -> None:
     """Check the served model against the rules and write its bundle."""
-    from training.pipeline import export_lstm
+    from training.pipeline import export_run
 
-    manifest = export_lstm(prepared, run, bundle, name=name, bundle_version=bundle_version)
+    manifest = export_run(prepared, run, bundle, name=name, bundle_version=bundle_version)
     click.echo(manifest.model_dump_json(indent=2, include={"temperature", "agreement", "metrics"}))
 
 

@@ -12,10 +12,13 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from training.errors import DataUnreadable
 from worker.inference.cleaning import PLACEHOLDERS
+
+BEST_FILE = "best.pt"
+ENCODER_FOLDER = "encoder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,27 @@ def _batches(
         yield chunk, torch.from_numpy(tokens), torch.from_numpy(mask)
 
 
-def predict_logits(model: EncoderClassifier, ids: list[list[int]], batch: int = 64) -> NDArray[np.float32]:
-    """Float32 ``[n, 6]`` in the order of ``ids``."""
+def save_encoder(run: Path, tokenizer: Any, model: EncoderClassifier) -> None:
+    """Keep beside the weights what `load_run` needs to build the model again."""
+    tokenizer.save_pretrained(run / ENCODER_FOLDER)
+    model.encoder.config.save_pretrained(run / ENCODER_FOLDER)
+
+
+def load_run(run: Path) -> tuple[Any, EncoderClassifier]:
+    """Tokenizer and best weights of a run of `fine_tune`."""
+    tokenizer = AutoTokenizer.from_pretrained(run / ENCODER_FOLDER)
+    config = AutoConfig.from_pretrained(run / ENCODER_FOLDER)
+    model = EncoderClassifier(AutoModel.from_config(config))  # type: ignore[no-untyped-call]
+    model.load_state_dict(torch.load(run / BEST_FILE, weights_only=True))
+    return tokenizer, model
+
+
+def predict_logits(
+    model: EncoderClassifier, ids: list[list[int]], batch: int = 64, dtype: torch.dtype | None = None
+) -> NDArray[np.float32]:
+    """Float32 ``[n, 6]`` in the order of ``ids``, computed in ``dtype`` or else in `best_precision`."""
     out = np.empty((len(ids), 6), np.float32)
-    device, dtype = next(model.parameters()).device, best_precision()
+    device, dtype = next(model.parameters()).device, dtype or best_precision()
     model.eval()
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         for chunk, tokens, mask in _batches(ids, batch, None):
@@ -161,14 +181,14 @@ def fine_tune(
         )
         print(json.dumps(history[-1]), flush=True)  # noqa: T201
         if score >= max(entry["val_macro_f1"] for entry in history):
-            torch.save(model.state_dict(), folder / "best.pt")
+            torch.save(model.state_dict(), folder / BEST_FILE)
         checkpoint = {
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
         }
         torch.save({**checkpoint, "history": history}, folder / "resume.pt")
-    model.load_state_dict(torch.load(folder / "best.pt", weights_only=True))
+    model.load_state_dict(torch.load(folder / BEST_FILE, weights_only=True))
     return {"sizes": asdict(sizes), "history": history, "precision": str(dtype)}
 
 

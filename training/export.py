@@ -26,6 +26,7 @@ LEAST_SAME_LABEL = 0.99
 MOST_ACCURACY_LOST = 0.002
 MOST_CHANGE_BY_REBATCHING = {"fp32": 1e-4, "bf16": 0.01, "int8": 0.01}
 LEAST_ROWS_OF_A_FIGURE = 30
+_RUNTIME = {"lstm": "onnxruntime", "encoder": "openvino", "distilbert": "openvino"}
 GOLDEN_TEXTS = (
     "I can't stop smiling, best day ever! \U0001f602 #blessed",
     "i feel so empty and alone tonight",
@@ -84,7 +85,7 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
         "temperature": best_temperature(candidate.logits[calibration], accepted[calibration]),
         "abstain_threshold": 0.4,
         "architecture": candidate.architecture,
-        "libraries": {name: version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
+        "libraries": {name: version(name) for name in ("numpy", _RUNTIME[candidate.kind], "tokenizers")},
     }
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft"
@@ -202,7 +203,8 @@ def _card(fields: dict[str, Any]) -> str:
             "## Data and licences",
             "",
             "CARER (dair-ai/emotion; research use), SemEval-2018 task 1 E-c and TweetEval emotion (research use),",
-            "GoEmotions (Apache-2.0), GloVe 6B (PDDL). None of the texts are in this bundle; its words are GloVe's.",
+            "GoEmotions (Apache-2.0). None of the texts are in this bundle. Its weights started from",
+            f"{fields['base_model']} (GloVe 6B: PDDL; all-MiniLM-L6-v2 and all-mpnet-base-v2: Apache-2.0).",
             "",
             "## Limits and intended use",
             "",

@@ -1,6 +1,7 @@
 """The steps from prepared rows to a run folder to a bundle; the commands call these."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas.bundle import BundleManifest
-from training.errors import DataUnreadable, TooFewRows, TrainingError
+from training.errors import DataUnreadable, ExportRefused, TooFewRows, TrainingError
 from training.export import Candidate, export
 from training.prepare import TARGETS, is_certain
 from worker.inference.bundle import TOKENIZER_FILE
@@ -51,28 +52,63 @@ def targets_of(
     return np.where(np.isnan(gold), soft, mixed).astype(np.float32), weights
 
 
-def teach(prepared: Path, name: str, run: Path, **sizes: Any) -> dict[str, Any]:
-    """Fine-tune an encoder on the training rows and write its logits for every row as ``teacher-logits.npy``."""
-    from training.encoder import EncoderSizes, encode, fine_tune, load_encoder, predict_logits  # noqa: PLC0415 - torch
+def teacher_logits(teachers: Sequence[Path], rows: int) -> NDArray[np.float32] | None:
+    """Mean logits float32 ``[rows, 6]`` of the runs in ``teachers``; None without any.
 
-    rows, chosen = read_rows(prepared), EncoderSizes(**sizes)
-    tokenizer, model = load_encoder(name)
-    train, validation = rows[rows["split"] == "train"], _validation(rows)
+    Raises:
+        DataUnreadable: a run has no logits.
+        TrainingError: a run's logits are of other rows.
+    """
+    given = []
+    for run in teachers:
+        if not (run / TEACHER_FILE).exists():
+            raise DataUnreadable(f"{run / TEACHER_FILE} is missing; make it with `python -m training train distilbert`")
+        given.append(np.load(run / TEACHER_FILE))
+        if given[-1].shape != (rows, len(TARGETS)):
+            raise TrainingError(f"{run} was made from other rows ({given[-1].shape}, not {rows}); train it again")
+    return np.mean(given, axis=0, dtype=np.float32) if given else None
+
+
+def _learned(rows: pd.DataFrame, logits: NDArray[np.float32] | None) -> NDArray[np.bool_]:
+    """Rows to learn from: with a teacher the unlabelled ones too."""
+    splits = ("train",) if logits is None else ("train", "unlabelled")
+    return np.asarray(rows["split"].isin(splits))
+
+
+def train_encoder(
+    prepared: Path, name: str, run: Path, *, teachers: Sequence[Path] = (), start: Path | None = None, **sizes: Any
+) -> dict[str, Any]:
+    """Fine-tune an encoder and write its logits for every row as ``teacher-logits.npy``: it can teach others.
+
+    With ``teachers`` (runs of this function) it learns from their soft labels, on unlabelled rows too; ``start`` is a
+    run of the same base whose weights to begin with.
+    """
+    from training import encoder as torch_side  # noqa: PLC0415 - torch is loaded only here
+
+    rows, chosen = read_rows(prepared), torch_side.EncoderSizes(**sizes)
+    taught = teacher_logits(teachers, len(rows))
+    learned = _learned(rows, taught)
+    tokenizer, model = torch_side.load_encoder(name)
+    if start is not None:
+        model.load_state_dict(torch_side.load_run(start)[1].state_dict())
+    encode, predict_logits = torch_side.encode, torch_side.predict_logits
+    train, validation = rows[learned], _validation(rows)
     ids = encode(tokenizer, list(train["cleaned"]), chosen.max_tokens)
     held_out = encode(tokenizer, list(validation["cleaned"]), chosen.max_tokens)
     labels = validation[TARGETS].to_numpy().argmax(1)
-    report = fine_tune(model, (ids, *targets_of(train, None)), (held_out, labels), chosen, run)
+    targets = targets_of(train, None if taught is None else taught[learned])
+    report = torch_side.fine_tune(model, (ids, *targets), (held_out, labels), chosen, run)
     logits = predict_logits(model, encode(tokenizer, list(rows["cleaned"]), chosen.max_tokens))
     np.save(run / TEACHER_FILE, logits)
-    tokenizer.save_pretrained(run / "tokenizer")
+    torch_side.save_encoder(run, tokenizer, model)
     (run / RUN_FILE).write_text(json.dumps({"kind": "encoder", "base": name, **report}, indent=2) + "\n")
     return report
 
 
 def train_lstm(
-    prepared: Path, glove: Path, run: Path, *, preset: str, teacher: Path | None, start: Path | None, **sizes: Any
+    prepared: Path, glove: Path, run: Path, *, preset: str, teachers: Sequence[Path], start: Path | None, **sizes: Any
 ) -> dict[str, Any]:
-    """Train the LSTM; with ``teacher`` (a run of `teach`) it learns from its soft labels, on unlabelled rows too.
+    """Train the LSTM; with ``teachers`` (runs of `train_encoder`) from their soft labels, on unlabelled rows too.
 
     ``start`` is a run of the same sizes whose weights to begin with; ``sizes`` override the preset's.
     """
@@ -82,10 +118,8 @@ def train_lstm(
 
     rows = read_rows(prepared)
     chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset]), **sizes})
-    logits = None if teacher is None else np.load(teacher / TEACHER_FILE)
-    if logits is not None and len(logits) != len(rows):
-        raise TrainingError(f"{teacher} was made from other rows ({len(logits)}, not {len(rows)}); run `teach` again")
-    learned = rows["split"].isin(("train",) if logits is None else ("train", "unlabelled")).to_numpy()
+    logits = teacher_logits(teachers, len(rows))
+    learned = _learned(rows, logits)
     train, validation = rows[learned], _validation(rows)
     names, vectors = words.load_glove(glove)
     vocabulary, trained = words.build_vocabulary(
@@ -107,19 +141,74 @@ def train_lstm(
     return report
 
 
+def export_run(prepared: Path, run: Path, bundle: Path, *, name: str | None, bundle_version: str) -> BundleManifest:
+    """Write the model of a run as a bundle, whatever its kind.
+
+    Raises:
+        DataUnreadable: the run is not there.
+        ExportRefused: the served model breaks a rule.
+    """
+    if not (run / RUN_FILE).exists():
+        raise DataUnreadable(f"{run / RUN_FILE} is missing; make it with `python -m training train`")
+    if json.loads((run / RUN_FILE).read_text())["kind"] == "lstm":
+        return export_lstm(prepared, run, bundle, name=name or "lstm-glove", bundle_version=bundle_version)
+    return export_encoder(prepared, run, bundle, name=name or "encoder", bundle_version=bundle_version)
+
+
+def export_encoder(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_version: str) -> BundleManifest:
+    """Write the encoder of a run as a bundle, in the fastest precision that keeps the rules of `export`.
+
+    Raises:
+        ExportRefused: not even fp32 does, or there is no graph for this encoder.
+    """
+    import torch  # noqa: PLC0415 - loaded only here
+
+    from training.encoder import EncoderSizes, encode, load_run, predict_logits  # noqa: PLC0415 - torch
+    from training.graphs.encoder_graph import PRECISIONS, encoder_weights, graph_files  # noqa: PLC0415 - OpenVINO
+
+    rows, made = read_rows(prepared), json.loads((run / RUN_FILE).read_text())
+    tokenizer, model = load_run(run)
+    sizes, config = EncoderSizes(**made["sizes"]), model.encoder.config
+    ids = encode(tokenizer, list(_validation(rows)["cleaned"]), sizes.max_tokens)
+    logits = predict_logits(model, ids, dtype=torch.float32)
+    weights = encoder_weights(model.encoder, model.head)
+    refusals = []
+    for precision, quantised_activations in PRECISIONS:
+        candidate = Candidate(
+            name=name,
+            kind="distilbert" if config.model_type == "distilbert" else "encoder",
+            base_model=str(made["base"]),
+            precision=precision,
+            max_tokens=sizes.max_tokens,
+            architecture={
+                "pooling": weights.pooling,
+                "hidden_size": config.hidden_size,
+                "layers": len(weights.layers),
+                "quantised_activations": quantised_activations,
+            },
+            files={
+                **graph_files(weights, int8=precision == "int8"),
+                TOKENIZER_FILE: tokenizer.backend_tokenizer.to_str().encode(),
+            },
+            logits=logits,
+        )
+        try:
+            return export(candidate, rows, bundle, bundle_version=bundle_version)
+        except ExportRefused as refusal:
+            refusals.append(str(refusal))
+    raise ExportRefused("; ".join(refusals))
+
+
 def export_lstm(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_version: str) -> BundleManifest:
     """Write the LSTM of a run as a bundle.
 
     Raises:
-        DataUnreadable: the run is not there.
         ExportRefused: the served model breaks a rule.
     """
     from training import lstm, words  # noqa: PLC0415 - TensorFlow is loaded only here
     from training.graphs.lstm_graph import build_lstm_graph  # noqa: PLC0415 - as above
 
     rows = read_rows(prepared)
-    if not (run / RUN_FILE).exists():
-        raise DataUnreadable(f"{run / RUN_FILE} is missing; make it with `python -m training train lstm`")
     made = json.loads((run / RUN_FILE).read_text())
     kept = json.loads((run / VOCABULARY_FILE).read_text())
     sizes = lstm.LstmSizes(**made["sizes"])

@@ -78,6 +78,8 @@ class ScoreAgent:
         batches = cast("Stream[Any]", stream).noack_take(self._worker.max_batch, within=self._worker.max_wait_s)
         async for events in batches:
             fresh = [event for event in events if self._is_ours(event)]
+            if len(fresh) < len(events):
+                log.info("left out what was fetched before a rebalance", tweets=len(events) - len(fresh))
             following = await self._in_sequence(sorted(fresh, key=lambda event: event.message.offset))
             if following:
                 yield following

@@ -1,12 +1,13 @@
 """The Faust app: its configuration, its one agent and its one table."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from typing import Any, cast
 
 import faust
+import structlog
 from faust.sensors.base import Sensor
-from faust.types import AppT, ProducerT
+from faust.types import TP, AppT, ProducerT
 from faust.types.transports import TransportT
 
 from worker.consumer import ExactConsumer, ExactTransport
@@ -16,7 +17,10 @@ from worker.published import PublishedTail
 from worker.settings import COUNTS_TABLE, KafkaSettings, WorkerSettings
 from worker.table import MonotoneTable
 
+log = structlog.get_logger("worker.app")
+
 _SESSION_TIMEOUT_S = 6.0
+_POSITION_TIMEOUT_S = 5.0
 _HEARTBEAT_INTERVAL_S = 1.0
 _BUFFERED_MESSAGES = 4096
 
@@ -49,6 +53,23 @@ class EmotionApp(faust.App):
         """Learn what stands on the output topics from ``starts`` (partition -> offset) on."""
         published = await asyncio.to_thread(self._tail.read, starts)
         self.progress.start_from(starts, published)
+
+    async def reread_dropped(self, ends: Mapping[int, int]) -> None:
+        """Read again what was fetched, or is listed in ``ends``, and never came.
+
+        Around a rebalance Faust can drop what it fetched (faust 596). Where more records follow, the agent sees the
+        gap; where those were the last ones of their partition, only this does.
+        """
+        if self.rebalancing or not self.tables.actives_ready or not self.progress.is_quiet():
+            return
+        for partition in self.assigned_partitions() & set(self.progress.expected):
+            tp, following = TP(self.raw_topic_name, partition), self.progress.expected[partition]
+            position = await asyncio.wait_for(self.consumer.position(tp), _POSITION_TIMEOUT_S)
+            reached = max(position or 0, ends.get(partition, 0))
+            if reached > following and self.progress.may_rewind(partition):
+                log.warning("records did not come, reading again", partition=partition, offset=following, end=reached)
+                self.consumer.resume_partitions({tp})
+                await self.exact_consumer.rewind(tp, following)
 
     def on_rebalance_end(self) -> None:
         """Let the source partitions flow only now (faust 596)."""

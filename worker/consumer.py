@@ -5,7 +5,8 @@ Pinned to faust-streaming 0.15.3: a test fails when one of the internals used he
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -27,6 +28,20 @@ class ExactThread(driver.AIOKafkaConsumerThread):
     The end offset that a broker lists can lie beyond the last record that a reader ever gets (compaction, transaction
     markers), and recovery would wait for it for ever.
     """
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,
+    ) -> Any:
+        """Fetch, and note the holes here, where the fetcher moves on: Faust may yet drop what it was given."""
+        exact = cast("ExactConsumer", self.consumer)
+        sought = exact.sought
+        records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+        exact.note_holes(records, undisturbed=sought == exact.sought and not exact.is_seeking)
+        return records
 
     async def _highwaters(self, partitions: list[TP]) -> Mapping[TP, int]:
         wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]
@@ -63,6 +78,10 @@ class ExactConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._base: dict[TP, int] = {}
         self._deferred: frozenset[TP] = frozenset()
+        self._fetched: dict[TP, int] = {}
+        self._noted: deque[tuple[TP, int, int]] = deque()
+        self.sought = 0
+        """Counts the beginnings and ends of seeks."""
 
     def _new_consumer_thread(self) -> ExactThread:
         return ExactThread(self, loop=self.loop, beacon=self.beacon)
@@ -103,8 +122,8 @@ class ExactConsumer(driver.Consumer):
                 start = committed if committed is not None else await self._first_offset(tp)
             elif start != (committed or 0):
                 await self.seek(tp, start)
+            self._fetched[tp] = start
             self._base[tp] = starts[tp.partition] = start
-            self._gap.pop(tp, None)
             self._forget_acks_before(tp, start)
         await self.app.begin_assignment(starts)
 
@@ -121,7 +140,7 @@ class ExactConsumer(driver.Consumer):
         base = self._base.get(tp)
         if not self._acked[tp] or base is None:
             return None
-        acked, gap, following = self._acked_index[tp], self._gap[tp], base
+        acked, gap, following = self._acked_index[tp], self._known_holes(tp), base
         while True:
             if following in acked:
                 following += 1
@@ -137,14 +156,57 @@ class ExactConsumer(driver.Consumer):
         self._base[tp] = following
         return following
 
+    # Faust notes a gap for whatever did not reach its queues. That can be a whole fetch that it dropped because flow was
+    # suspended meanwhile: believing it would lose tweets.
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Believe only `note_holes`."""
+
+    def note_holes(self, records: Mapping[Any, Sequence[Any]], *, undisturbed: bool) -> None:
+        """Learn which offsets hold no record: those that fetches skip which follow each other without a seek.
+
+        Called in the thread that fetches. ``undisturbed`` is False if a position was sought during the fetch.
+        """
+        for place, fetched in records.items():
+            tp = TP(place.topic, place.partition)
+            if tp.topic != self.app.raw_topic_name:
+                continue
+            if not undisturbed:
+                self._fetched.pop(tp, None)
+                continue
+            for record in fetched:
+                following = self._fetched.get(tp, record.offset)
+                if record.offset > following:
+                    self._noted.append((tp, following, record.offset))
+                self._fetched[tp] = record.offset + 1
+
+    def _known_holes(self, tp: TP) -> Any:
+        """Intervals of offsets without a record."""
+        while self._noted:
+            place, first, end = self._noted.popleft()
+            self._gap[place].addi(first, end)
+        return self._gap[tp]
+
+    @property
+    def is_seeking(self) -> bool:
+        """Whether a position is being sought at this moment."""
+        return self.sought % 2 == 1
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        """Go to an offset; what is fetched at this moment is not taken for what lies behind it."""
+        self.sought += 1
+        self._fetched[partition] = offset
+        try:
+            await super().seek(partition, offset)
+        finally:
+            self.sought += 1
+
     def holes(self, tp: TP) -> Callable[[int], bool]:
         """Tells of an offset whether the fetcher saw that no record stands there (compaction, transaction markers)."""
-        gap = self._gap[tp]
+        gap = self._known_holes(tp)
         return lambda offset: bool(gap and gap.overlaps(offset))
 
     async def rewind(self, tp: TP, offset: int) -> None:
-        """Read the partition again from ``offset``; holes seen behind it may be records that Faust dropped."""
-        self._gap.pop(tp, None)
+        """Read the partition again from ``offset``."""
         await self.seek(tp, offset)
 
     # 502: at a revocation Faust forgets the acks of the batch in flight, and its work is repeated elsewhere.

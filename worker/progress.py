@@ -8,6 +8,8 @@ from enum import Enum, auto
 from worker.records import Counted
 
 REWIND_INTERVAL_S = 5.0
+QUIET_S = 2.0
+"""After so long without a batch a record that was fetched and never came counts as dropped."""
 
 
 class Place(Enum):
@@ -29,7 +31,7 @@ class Progress:
         self.dead_generation: int | None = None
         """Consumer generation whose partitions have been revoked."""
         self.moved_at = time.monotonic()
-        self._rewind_due: dict[tuple[int, int], float] = {}
+        self._rewind_due: dict[int, tuple[int, float]] = {}
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -75,11 +77,16 @@ class Progress:
 
     def may_rewind(self, partition: int) -> bool:
         """Whether it is time to read a partition again from ``expected``: at once, then every few seconds."""
-        now = time.monotonic()
-        due = now >= self._rewind_due.get((partition, self.expected[partition]), now)
+        now, following = time.monotonic(), self.expected[partition]
+        offset, due_at = self._rewind_due.get(partition, (following, now))
+        due = offset != following or now >= due_at
         if due:
-            self._rewind_due = {(partition, self.expected[partition]): now + REWIND_INTERVAL_S}
+            self._rewind_due[partition] = (following, now + REWIND_INTERVAL_S)
         return due
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is in flight and nothing came for `QUIET_S`."""
+        return self._in_flight == 0 and time.monotonic() - self.moved_at >= QUIET_S
 
     def forget(self, partition: int, offset: int) -> None:
         """Drop what was remembered of a record that has been counted."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator
 
@@ -99,14 +101,15 @@ async def _label_stream(
         await agent.run(stream)
 
     app.agent(raw, name="score")(score)
-    watching = asyncio.create_task(_watch(health))
+    watching = [asyncio.create_task(_watch(health)), asyncio.create_task(_reread(app, health))]
     try:
         await app.start()
         log.info("worker started", brokers=kafka.bootstrap_servers, raw=kafka.raw_topic, http_port=worker.http_port)
         await app.wait_for_stopped(stopping.wait())
         return await _stop(app, agent, worker)
     finally:
-        watching.cancel()
+        for task in watching:
+            task.cancel()
 
 
 async def _stop(app: EmotionApp, agent: ScoreAgent, worker: WorkerSettings) -> int:
@@ -134,4 +137,21 @@ async def _watch(health: Health) -> None:
         await asyncio.sleep(_WATCH_INTERVAL_S)
         if health.is_stuck():
             log.critical("no progress though there is work: leaving", without_progress_s=health.stuck_for_s())
+            _print_stacks()
             os._exit(STUCK_EXIT_CODE)
+
+
+async def _reread(app: EmotionApp, health: Health) -> None:
+    while True:
+        await asyncio.sleep(_WATCH_INTERVAL_S)
+        try:
+            await app.reread_dropped(health.follower.ends if health.follower else {})
+        except Exception as error:  # noqa: BLE001 - a rebalance can begin at any moment; the next look comes soon
+            log.debug("could not look for dropped records", reason=repr(error))
+
+
+def _print_stacks() -> None:
+    """Where each task and thread stands, on stderr: what a report of a stuck worker needs."""
+    for task in asyncio.all_tasks():
+        task.print_stack(limit=6, file=sys.stderr)
+    faulthandler.dump_traceback(sys.stderr)

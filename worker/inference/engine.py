@@ -13,7 +13,8 @@ from schemas.bundle import BundleManifest
 from schemas.emotions import EMOTIONS
 from worker.inference.bundle import TOKENIZER_FILE, Bundle, read_bundle
 from worker.inference.cleaning import clean
-from worker.inference.errors import BundleUnfit, GoldenMismatch
+from worker.inference.encoder import EncoderRuntime
+from worker.inference.errors import GoldenMismatch
 from worker.inference.lstm import LstmRuntime
 
 GOLDEN_TOLERANCE = {"fp32": 0.01, "bf16": 0.05, "int8": 0.05}
@@ -106,10 +107,7 @@ def load_engine(folder: Path, *, threads: int | None = None, check_golden: bool 
 
 
 def _runtime(bundle: Bundle, threads: int) -> Runtime:
-    kind = bundle.manifest.kind
-    if kind != "lstm":
-        raise BundleUnfit(f"{bundle.folder} is a bundle of kind {kind!r}; this release serves 'lstm' bundles")
-    return LstmRuntime(bundle.folder, threads)
+    return LstmRuntime(bundle.folder, threads) if bundle.manifest.kind == "lstm" else EncoderRuntime(bundle, threads)
 
 
 def _check_golden(bundle: Bundle, engine: BundleEngine) -> None:

@@ -21,3 +21,7 @@ class BundleUnfit(InferenceError):
 
 class GoldenMismatch(InferenceError):
     """The engine does not answer as it did when the bundle was exported."""
+
+
+class RuntimeMissing(InferenceError):
+    """The runtime of this kind of bundle is not installed."""

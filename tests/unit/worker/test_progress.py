@@ -1,8 +1,9 @@
 import asyncio
+import time
 
 import pytest
 
-from worker.progress import Place, Progress
+from worker.progress import QUIET_S, Place, Progress
 from worker.web import parse_window
 
 
@@ -51,3 +52,19 @@ def test_windows_are_read_with_their_units(text: str, seconds: float) -> None:
 def test_a_window_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="window"):
         parse_window(text, 3600)
+
+
+def test_each_partition_waits_for_its_own_next_reading() -> None:
+    progress = Progress()
+    progress.start_from({0: 5, 1: 7}, {})
+    assert [progress.may_rewind(partition) for partition in (0, 1, 0, 1)] == [True, True, False, False]
+
+
+def test_a_worker_with_a_batch_in_flight_is_not_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = Progress()
+    assert not progress.is_quiet()
+    now = time.monotonic()
+    monkeypatch.setattr("worker.progress.time.monotonic", lambda: now + QUIET_S + 1)
+    assert progress.is_quiet()
+    progress.batch_began()
+    assert not progress.is_quiet()

@@ -1,0 +1,110 @@
+"""The packed encoder graph against transformers, and its independence from the batch."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import AutoModel, BertConfig, DistilBertConfig
+
+from schemas.bundle import BundleManifest
+from training.encoder import EncoderClassifier
+from training.errors import ExportRefused
+from training.graphs.encoder_graph import encoder_weights, graph_files
+from worker.inference.bundle import Bundle
+from worker.inference.encoder import EncoderRuntime, packed, served_precision
+
+VOCABULARY = 300
+BERT = BertConfig(
+    vocab_size=VOCABULARY,
+    hidden_size=64,
+    intermediate_size=128,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    initializer_range=0.2,
+)
+DISTILBERT = DistilBertConfig(
+    vocab_size=VOCABULARY, dim=64, hidden_dim=128, n_layers=3, n_heads=4, initializer_range=0.2
+)
+
+
+def build_model(kind: str) -> EncoderClassifier:
+    torch.manual_seed(1)
+    model = EncoderClassifier(AutoModel.from_config(BERT if kind == "bert" else DISTILBERT))  # type: ignore[no-untyped-call]
+    return model.eval()
+
+
+def build_runtime(model: EncoderClassifier, folder: Path, *, precision: str = "fp32") -> EncoderRuntime:
+    for name, content in graph_files(encoder_weights(model.encoder, model.head), int8=precision == "int8").items():
+        (folder / name).write_bytes(content)
+    manifest = BundleManifest.model_validate(
+        {
+            "name": "tiny",
+            "version": "1",
+            "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+            "kind": "encoder",
+            "base_model": "random",
+            "cleaner_id": "any",
+            "max_tokens": 64,
+            "precision": precision,
+            "temperature": 1.0,
+            "abstain_threshold": 0.0,
+            "architecture": {"pooling": "mean", "hidden_size": 64},
+            "files": {},
+        }
+    )
+    return EncoderRuntime(Bundle(folder, manifest, ()), threads=1)
+
+
+def tweets(number: int) -> list[list[int]]:
+    random = np.random.default_rng(2)
+    return [random.integers(5, VOCABULARY, random.integers(1, 70)).tolist() for _ in range(number)]
+
+
+def logits(runtime: EncoderRuntime, ids: list[list[int]]) -> NDArray[np.float32]:
+    tokenizer = Tokenizer(WordLevel({str(i): i for i in range(VOCABULARY)}, unk_token="0"))  # noqa: S106 - a token of a text
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    return runtime.logits(tokenizer.encode_batch([" ".join(map(str, tweet)) for tweet in ids]))
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert"])
+def test_packed_rows_answer_as_transformers_does_one_tweet_at_a_time(kind: str, tmp_path: Path) -> None:
+    model, ids = build_model(kind), tweets(60)
+    given = logits(build_runtime(model, tmp_path), ids)
+    with torch.inference_mode():
+        wanted = [model(torch.tensor([i]), torch.ones(1, len(i), dtype=torch.long)).numpy()[0] for i in ids]
+    np.testing.assert_allclose(given, np.stack(wanted), atol=2e-3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_an_answer_does_not_depend_on_its_neighbours(precision: str, tmp_path: Path) -> None:
+    runtime, ids = build_runtime(build_model("bert"), tmp_path, precision=precision), tweets(60)
+    together = logits(runtime, ids)
+    alone = np.concatenate([logits(runtime, [tweet]) for tweet in ids])
+    np.testing.assert_allclose(alone, together, atol=1e-3)
+
+
+def test_every_tweet_is_packed_once_and_fits_its_row() -> None:
+    lengths = [3, 64, 10, 70, 20, 20, 20, 1]
+    rows = packed(lengths, row_tokens=64)
+    assert sorted(index for row in rows for index in row) == list(range(len(lengths)))
+    assert all(sum(lengths[i] for i in row) <= max(64, lengths[row[0]]) for row in rows)
+    assert len(rows) < len(lengths)
+
+
+def test_bf16_is_served_only_where_the_cpu_computes_in_it() -> None:
+    assert served_precision("bf16", frozenset({"avx2"})) == "fp32"
+    assert served_precision("bf16", frozenset({"avx512_bf16"})) == "bf16"
+    assert served_precision("int8", frozenset({"avx2"})) == "int8"
+
+
+def test_an_encoder_without_a_graph_is_refused_with_its_name() -> None:
+    model = build_model("bert")
+    model.encoder.config.model_type = "mpnet"
+    with pytest.raises(ExportRefused, match="mpnet"):
+        encoder_weights(model.encoder, model.head)

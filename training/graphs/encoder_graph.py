@@ -1,0 +1,238 @@
+"""An OpenVINO graph of a BERT-like encoder over rows in which several tweets are packed without padding between them.
+
+Contract: inputs ``token_ids``, ``position_ids``, ``segment_ids`` int64 ``[rows, time]`` (segment 0 is unused room;
+positions restart with every tweet), ``slot_segments`` int64 ``[rows, slots]``, ``slot_weights`` float32
+``[rows, slots, time]`` (mean: 1/length over a tweet's tokens; cls: 1 at its first); output ``logits`` float32
+``[rows, slots, 6]``. A token attends to the tokens of its own segment only.
+"""
+
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import opset13 as op
+
+from training.errors import ExportRefused
+from worker.inference.encoder import GRAPH_FILE, WEIGHTS_FILE
+
+Array = NDArray[np.float32]
+_INPUTS = ("token_ids", "position_ids", "segment_ids", "slot_segments", "slot_weights")
+_MASKED = np.float32(-1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """``weight`` float32 ``[out, in]`` and ``bias`` ``[out]``; of a layer norm both are ``[hidden]``."""
+
+    weight: Array
+    bias: Array
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderLayer:
+    """One transformer layer, norms after the residual sums."""
+
+    query: Affine
+    key: Affine
+    value: Affine
+    attended: Affine
+    attention_norm: Affine
+    widen: Affine
+    narrow: Affine
+    output_norm: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderWeights:
+    """All weights of an encoder and its head.
+
+    Attributes:
+        words: float32 ``[vocabulary, hidden]``.
+        positions: float32 ``[positions, hidden]``, token type 0 added where the model has types.
+        head: linear layers with ReLU between them; the last gives the logits.
+    """
+
+    words: Array
+    positions: Array
+    embedding_norm: Affine
+    layers: Sequence[EncoderLayer]
+    head: Sequence[Affine]
+    pooling: Literal["cls", "mean"]
+    heads: int
+    epsilon: float
+
+
+def encoder_weights(encoder: Any, head: Any) -> EncoderWeights:
+    """Weights of a transformers ``BertModel`` or ``DistilBertModel`` under mean pooling and a torch ``Linear``.
+
+    Raises:
+        ExportRefused: an encoder of another layout.
+    """
+    kinds = {"bert": bert_weights, "distilbert": distilbert_weights}
+    kind = encoder.config.model_type
+    if kind not in kinds:
+        raise ExportRefused(f"no graph for a {kind} encoder: serve a {' or '.join(kinds)} one, or teach one with it")
+    return kinds[kind](encoder, head)
+
+
+def distilbert_weights(encoder: Any, head: Any) -> EncoderWeights:
+    """Weights of a transformers ``DistilBertModel`` and a torch ``Linear``; pools the mean."""
+    state, config = _arrays(encoder), encoder.config
+    layers = [
+        _layer(
+            state,
+            f"transformer.layer.{i}.",
+            ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin"),
+            ("sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"),
+        )
+        for i in range(config.n_layers)
+    ]
+    return EncoderWeights(
+        words=state["embeddings.word_embeddings.weight"],
+        positions=state["embeddings.position_embeddings.weight"],
+        embedding_norm=_affine(state, "embeddings.LayerNorm"),
+        layers=layers,
+        head=[_affine(_arrays(head, "head."), "head")],
+        pooling="mean",
+        heads=config.n_heads,
+        epsilon=1e-12,
+    )
+
+
+def bert_weights(encoder: Any, head: Any) -> EncoderWeights:
+    """Weights of a transformers ``BertModel`` (MiniLM among them) and a torch ``Linear``; pools the mean."""
+    state, config = _arrays(encoder), encoder.config
+    if config.hidden_act != "gelu":
+        raise ExportRefused(f"no graph for an encoder with {config.hidden_act}, only for gelu")
+    attention = tuple(f"attention.self.{name}" for name in ("query", "key", "value"))
+    rest = ("attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm")
+    layers = [
+        _layer(state, f"encoder.layer.{i}.", (*attention, "attention.output.dense"), rest)
+        for i in range(config.num_hidden_layers)
+    ]
+    types = state["embeddings.token_type_embeddings.weight"][:1]
+    return EncoderWeights(
+        words=state["embeddings.word_embeddings.weight"],
+        positions=state["embeddings.position_embeddings.weight"] + types,
+        embedding_norm=_affine(state, "embeddings.LayerNorm"),
+        layers=layers,
+        head=[_affine(_arrays(head, "head."), "head")],
+        pooling="mean",
+        heads=config.num_attention_heads,
+        epsilon=config.layer_norm_eps,
+    )
+
+
+def _arrays(module: Any, prefix: str = "") -> dict[str, Array]:
+    return {prefix + name: tensor.detach().float().cpu().numpy() for name, tensor in module.state_dict().items()}
+
+
+def _affine(state: dict[str, Array], name: str) -> Affine:
+    return Affine(state[f"{name}.weight"], state[f"{name}.bias"])
+
+
+def _layer(state: dict[str, Array], prefix: str, attention: tuple[str, ...], rest: tuple[str, ...]) -> EncoderLayer:
+    return EncoderLayer(*(_affine(state, prefix + name) for name in (*attention, *rest)))
+
+
+PRECISIONS: tuple[tuple[Literal["int8", "bf16", "fp32"], bool], ...] = (
+    ("int8", True),
+    ("int8", False),
+    ("bf16", False),
+    ("fp32", False),
+)
+"""What to try, the fastest and smallest first: precision, and whether activations are int8 too (a scale per token)."""
+
+
+def graph_files(weights: EncoderWeights, *, int8: bool) -> dict[str, bytes]:
+    """The graph as the files of a bundle, name -> content."""
+    with tempfile.TemporaryDirectory() as scratch:
+        ov.save_model(build_encoder_graph(weights, int8=int8), f"{scratch}/{GRAPH_FILE}", compress_to_fp16=False)
+        return {name: (Path(scratch) / name).read_bytes() for name in (GRAPH_FILE, WEIGHTS_FILE)}
+
+
+def build_encoder_graph(weights: EncoderWeights, *, int8: bool = False) -> ov.Model:
+    """The model of the contract above; with ``int8`` matrices are stored as int8 with one scale per output channel."""
+    return _Graph(weights, int8).model()
+
+
+class _Graph:
+    def __init__(self, weights: EncoderWeights, int8: bool) -> None:
+        self._weights = weights
+        self._int8 = int8
+        self._width = weights.words.shape[1] // weights.heads
+
+    def model(self) -> ov.Model:
+        weights = self._weights
+        ids, positions, segments, slot_segments = (op.parameter([-1, -1], np.int64) for _ in range(4))
+        slots = op.parameter([-1, -1, -1], np.float32)
+        states = op.add(self._look_up(weights.words, ids), self._look_up(weights.positions, positions))
+        states = self._norm(states, weights.embedding_norm)
+        own = self._mask(segments, segments)
+        is_cls = weights.pooling == "cls"
+        for layer in weights.layers[:-1] if is_cls else weights.layers:
+            states = self._layer(layer, states, states, own)
+        pooled = op.matmul(slots, states, False, False)
+        if is_cls:
+            pooled = self._layer(weights.layers[-1], pooled, states, self._mask(slot_segments, segments))
+        for linear in weights.head[:-1]:
+            pooled = op.relu(self._linear(pooled, linear))
+        logits = op.result(self._linear(pooled, weights.head[-1]))
+        inputs = [ids, positions, segments, slot_segments, slots]
+        model = ov.Model([logits], inputs, "packed-encoder")
+        for node, name in zip(inputs, _INPUTS, strict=True):
+            node.output(0).set_names({name})
+        model.output(0).set_names({"logits"})
+        return model
+
+    def _layer(self, layer: EncoderLayer, asking: Any, states: Any, mask: Any) -> Any:
+        query, key, value = (
+            self._split(self._linear(source, linear))
+            for source, linear in ((asking, layer.query), (states, layer.key), (states, layer.value))
+        )
+        scale = np.float32(1 / math.sqrt(self._width))
+        scores = op.add(op.multiply(op.matmul(query, key, False, True), scale), mask)
+        context = op.matmul(op.softmax(scores, -1), value, False, False)
+        merged = op.reshape(op.transpose(context, np.array([0, 2, 1, 3])), np.array([0, 0, -1]), True)
+        attended = self._norm(op.add(asking, self._linear(merged, layer.attended)), layer.attention_norm)
+        wide = op.gelu(self._linear(attended, layer.widen), "erf")
+        return self._norm(op.add(attended, self._linear(wide, layer.narrow)), layer.output_norm)
+
+    def _mask(self, asking: Any, segments: Any) -> Any:
+        same = op.equal(op.unsqueeze(asking, np.array([1, 3])), op.unsqueeze(segments, np.array([1, 2])))
+        return op.select(same, np.float32(0), _MASKED)
+
+    def _split(self, states: Any) -> Any:
+        shape = np.array([0, 0, self._weights.heads, self._width])
+        return op.transpose(op.reshape(states, shape, True), np.array([0, 2, 1, 3]))
+
+    def _norm(self, states: Any, norm: Affine) -> Any:
+        normal = op.mvn(states, np.array([-1]), True, self._weights.epsilon, "inside_sqrt")
+        return op.add(op.multiply(normal, norm.weight), norm.bias)
+
+    def _linear(self, states: Any, linear: Affine) -> Any:
+        if self._int8:
+            values, scales = _quantised(linear.weight)
+            matrix = op.multiply(op.convert(op.constant(values), "f32"), op.constant(scales))
+        else:
+            matrix = op.constant(linear.weight)
+        return op.add(op.matmul(states, matrix, False, True), linear.bias)
+
+    def _look_up(self, table: Array, ids: Any) -> Any:
+        if not self._int8:
+            return op.gather(op.constant(table), ids, np.int64(0))
+        values, scales = (op.constant(array) for array in _quantised(table))
+        rows = op.convert(op.gather(values, ids, np.int64(0)), "f32")
+        return op.multiply(rows, op.gather(scales, ids, np.int64(0)))
+
+
+def _quantised(matrix: Array) -> tuple[NDArray[np.int8], Array]:
+    """Symmetric int8 ``[rows, columns]`` and scales float32 ``[rows, 1]``."""
+    scales = np.maximum(np.abs(matrix).max(axis=1, keepdims=True), np.float32(1e-12)) / np.float32(127)
+    return np.rint(matrix / scales).astype(np.int8), scales.astype(np.float32)

@@ -1,0 +1,132 @@
+"""The transformer engine: OpenVINO on the CPU, several tweets packed in a row; see `training.graphs.encoder_graph`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding
+
+from schemas.emotions import EMOTIONS
+from worker.inference.bundle import Bundle
+from worker.inference.errors import BundleUnfit, RuntimeMissing
+
+GRAPH_FILE = "model.xml"
+WEIGHTS_FILE = "model.bin"
+ROW_TOKENS = 64
+"""Room of a row at least; longer tweets make longer rows."""
+ROWS_PER_CALL = 32
+_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+
+
+class EncoderRuntime:
+    """One compiled OpenVINO model.
+
+    Args:
+        bundle: a verified bundle of an encoder; ``architecture`` holds ``pooling``, ``hidden_size`` and, of an int8
+            bundle, ``quantised_activations``: whether activations are int8 too, with one scale per token.
+        threads: threads of the runtime.
+
+    Raises:
+        RuntimeMissing: openvino is not installed.
+        BundleUnfit: the manifest does not say how to pool.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        pooling, hidden = (bundle.manifest.architecture.get(key) for key in ("pooling", "hidden_size"))
+        if pooling not in ("cls", "mean") or not isinstance(hidden, int):
+            raise BundleUnfit(
+                f"{bundle.folder}: architecture needs pooling (cls or mean) and hidden_size; export again"
+            )
+        quantised = bool(bundle.manifest.architecture.get("quantised_activations"))
+        self.precision = served_precision(bundle.manifest.precision, cpu_flags())
+        self._pools_cls = pooling == "cls"
+        core = _openvino().Core()
+        self._model = core.compile_model(
+            core.read_model(bundle.folder / GRAPH_FILE, bundle.folder / WEIGHTS_FILE),
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
+                "NUM_STREAMS": 1,
+                "INFERENCE_NUM_THREADS": threads,
+                "DYNAMIC_QUANTIZATION_GROUP_SIZE": hidden if quantised else 0,
+            },
+        )
+        self._request = self._model.create_infer_request()
+
+    def logits(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
+        """Float32 ``[n, 6]`` in the order of ``encodings``; each holds at least one token."""
+        out = np.empty((len(encodings), len(EMOTIONS)), np.float32)
+        rows = packed([len(encoding) for encoding in encodings])
+        for start in range(0, len(rows), ROWS_PER_CALL):
+            some = rows[start : start + ROWS_PER_CALL]
+            self._request.infer(self._feed(some, encodings))
+            given = self._request.get_output_tensor(0).data
+            for row, tweets in enumerate(some):
+                out[tweets] = given[row, : len(tweets)]
+        return out
+
+    def _feed(self, rows: Sequence[Sequence[int]], encodings: Sequence[Encoding]) -> dict[str, NDArray[Any]]:
+        time = max(sum(len(encodings[i]) for i in tweets) for tweets in rows)
+        slots = max(map(len, rows))
+        ids, positions, segments = (np.zeros((len(rows), time), np.int64) for _ in range(3))
+        slot_segments = np.zeros((len(rows), slots), np.int64)
+        weights = np.zeros((len(rows), slots, time), np.float32)
+        for row, tweets in enumerate(rows):
+            start = 0
+            for slot, index in enumerate(tweets):
+                length = len(encodings[index])
+                here = slice(start, start + length)
+                ids[row, here] = encodings[index].ids
+                positions[row, here] = np.arange(length)
+                segments[row, here] = slot_segments[row, slot] = slot + 1
+                if self._pools_cls:
+                    weights[row, slot, start] = 1
+                else:
+                    weights[row, slot, here] = 1 / length
+                start += length
+        return {
+            "token_ids": ids,
+            "position_ids": positions,
+            "segment_ids": segments,
+            "slot_segments": slot_segments,
+            "slot_weights": weights,
+        }
+
+
+def packed(lengths: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[int]]:
+    """Rows of indices, every index once: longest first, each into the first row with room (first-fit decreasing)."""
+    rows: list[list[int]] = []
+    room: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        row = next((r for r, free in enumerate(room) if free >= lengths[index]), len(rows))
+        if row == len(rows):
+            rows.append([])
+            room.append(max(row_tokens, lengths[index]))
+        rows[row].append(index)
+        room[row] -= lengths[index]
+    return rows
+
+
+def served_precision(wanted: str, flags: frozenset[str]) -> str:
+    """What runs on a CPU with these flags: bf16 only where the hardware computes in it, else fp32; int8 as it is."""
+    return "fp32" if wanted == "bf16" and not flags & _BF16_FLAGS else wanted
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Instruction sets of this CPU; none where the system does not tell."""
+    if not cpuinfo.exists():
+        return frozenset()
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def _openvino() -> Any:
+    try:
+        import openvino  # noqa: PLC0415 - an extra: LSTM bundles are served without it
+    except ImportError as error:
+        raise RuntimeMissing(
+            "this bundle needs OpenVINO, which is not installed: pip install 'tweet-emotions[transformer]'"
+        ) from error
+    return openvino
