@@ -18,7 +18,6 @@ from worker.counts import positions
 if TYPE_CHECKING:
     from worker.app import EmotionApp
 
-_POSITION_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 15.0
 
 
@@ -79,6 +78,7 @@ class ExactConsumer(driver.Consumer):
         self._base: dict[TP, int] = {}
         self._deferred: frozenset[TP] = frozenset()
         self._fetched: dict[TP, int] = {}
+        self._seeking = asyncio.Lock()
         self._noted: deque[tuple[TP, int, int]] = deque()
         self.sought = 0
         """Counts the beginnings and ends of seeks."""
@@ -111,25 +111,24 @@ class ExactConsumer(driver.Consumer):
 
     # The committed offset lags behind or runs ahead of the changelog after a crash: the table decides.
     async def perform_seek(self) -> None:
-        """Seek every source partition to the offset after the last one counted."""
-        await super().perform_seek()
-        counted = positions(self.app.rows)
-        starts: dict[int, int] = {}
-        for tp in self._sources(self.assignment()):
-            committed = self._committed_offset.get(tp)
-            start = counted.get(tp.partition)
-            if start is None:
-                start = committed if committed is not None else await self._first_offset(tp)
-            elif start != (committed or 0):
-                await self.seek(tp, start)
-            self._fetched[tp] = start
-            self._base[tp] = starts[tp.partition] = start
-            self._forget_acks_before(tp, start)
-        await self.app.begin_assignment(starts)
+        """Seek every source partition to the offset after the last one counted.
 
-    async def _first_offset(self, tp: TP) -> int:
-        position = await asyncio.wait_for(self.position(tp), _POSITION_TIMEOUT_S)
-        return position or 0
+        Faust calls this at the end of a recovery, and also when a fetch returns while flow is suspended, which drops
+        what was fetched: the position of the fetcher then lies behind it and says nothing.
+        """
+        async with self._seeking:
+            await self.app.progress.drained(self.app.drain_s)
+            await super().perform_seek()
+            counted = positions(self.app.rows)
+            starts: dict[int, int] = {}
+            for tp in self._sources(self.assignment()):
+                start = counted.get(tp.partition, self._committed_offset.get(tp))
+                if start is None:
+                    start = (await self.earliest_offsets(tp))[tp]
+                await self.seek(tp, start)
+                self._base[tp] = starts[tp.partition] = start
+                self._forget_acks_before(tp, start)
+            await self.app.begin_assignment(starts)
 
     def _forget_acks_before(self, tp: TP, start: int) -> None:
         self._acked[tp][:] = [offset for offset in self._acked[tp] if offset >= start]
@@ -156,8 +155,7 @@ class ExactConsumer(driver.Consumer):
         self._base[tp] = following
         return following
 
-    # Faust notes a gap for whatever did not reach its queues. That can be a whole fetch that it dropped because flow was
-    # suspended meanwhile: believing it would lose tweets.
+    # Faust notes a gap for whatever did not reach its queues, a fetch that it dropped included: tweets would be lost.
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Believe only `note_holes`."""
 
