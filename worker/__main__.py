@@ -17,6 +17,7 @@ COMMANDS = {
     "counts": "Show the rolling counts of a running worker.",
     "dead": "List, show and redrive dead letters.",
     "label": "Label a text without Kafka.",
+    "bench": "Measure engine, cleaning, pipeline and latency.",
 }
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 import uvloop
@@ -18,6 +18,7 @@ from worker.app import EmotionApp, build_app
 from worker.errors import WorkerError
 from worker.follower import Follower
 from worker.health import STUCK_EXIT_CODE, Health
+from worker.inference.cache import cached
 from worker.inference.engine import Engine, load_engine
 from worker.metrics import Metrics
 from worker.preflight import check_topics, wait_for_broker
@@ -31,17 +32,17 @@ CRASHED_EXIT_CODE = 1
 _WATCH_INTERVAL_S = 1.0
 
 
-def run_worker(kafka: KafkaSettings, worker: WorkerSettings) -> int:
-    """Run until SIGTERM or SIGINT, or until something fails; returns the exit code.
+def run_worker(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..., Engine] = load_engine) -> int:
+    """Run until SIGTERM or SIGINT, or until something fails; returns the exit code. ``load`` as `load_engine`.
 
     Raises:
         WorkerError, InferenceError: the worker cannot start; the message says what to do.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(kafka, worker))
+        return runner.run(_serve(kafka, worker, load))
 
 
-async def _serve(kafka: KafkaSettings, worker: WorkerSettings) -> int:
+async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..., Engine]) -> int:
     stopping, halted = asyncio.Event(), threading.Event()
 
     def stop() -> None:
@@ -59,7 +60,7 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings) -> int:
     web = WebSide(worker, health, metrics := Metrics())
     runner = await web.start()
     try:
-        engine = await asyncio.to_thread(load_engine, worker.bundle, threads=worker.threads)
+        engine = cached(await asyncio.to_thread(load, worker.bundle, threads=worker.threads), worker.cache_entries)
         web.manifest, health.engine_loaded = engine.manifest, True
         log.info("bundle loaded", name=engine.manifest.name, version=engine.manifest.version, folder=str(worker.bundle))
         try:

@@ -1,0 +1,33 @@
+"""``python -m worker bench``: how fast it is here; each measurement is imported when it is called."""
+
+from importlib import import_module
+
+import click
+
+MEASUREMENTS = {
+    "engine": "The bundle's engine alone, over batch sizes and lengths.",
+    "cleaning": "Cleaning alone, and what cleaning and tokenising take of the engine's time.",
+    "pipeline": "The whole worker on a broker, beside its engine and a plain loop.",
+    "latency": "From arrival of a tweet until its event can be read.",
+    "compare": "The engine beside the framework that the model was trained in.",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's protocol
+        return list(MEASUREMENTS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's protocol
+        if cmd_name not in MEASUREMENTS:
+            return None
+        command: click.Command = getattr(import_module(f"worker.commands.bench.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        with formatter.section("Measurements"):
+            formatter.write_dl(list(MEASUREMENTS.items()))
+
+
+@click.command(cls=_LazyGroup)
+def bench() -> None:
+    """Measure on this machine; a table, a JSON file and, with --plot, a picture."""

@@ -1,0 +1,136 @@
+"""What a measurement says: a table, a JSON file with the machine's facts, and a picture on request."""
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from worker.commands.bench.timing import Spread
+
+_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_int8")
+_LIBRARIES = (
+    "aiokafka",
+    "confluent-kafka",
+    "faust-streaming",
+    "keras",
+    "numpy",
+    "onnxruntime",
+    "openvino",
+    "tensorflow-cpu",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured quantity."""
+
+    what: str
+    unit: str
+    spread: Spread
+
+
+@dataclass(slots=True)
+class Report:
+    """One measurement: what was asked and what came out."""
+
+    name: str
+    settings: dict[str, Any]
+    figures: list[Figure] = field(default_factory=list)
+
+    def add(self, what: str, unit: str, spread: Spread) -> None:
+        """Note a figure."""
+        self.figures.append(Figure(what, unit, spread))
+
+
+def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a click command ``--json`` and ``--plot``."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    click.option("--plot", type=path, help="draw the medians and their spread into this PNG file")(command)
+    click.option("--json", "json_file", type=path, help="the JSON file  [default: bench-NAME.json]")(command)
+    return command
+
+
+def publish(report: Report, json_file: Path | None, plot: Path | None) -> None:
+    """Print the table and write the files."""
+    facts = machine_facts()
+    content = {
+        "bench": report.name,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "settings": report.settings,
+        "machine": facts,
+        "figures": [asdict(figure) for figure in report.figures],
+    }
+    target = json_file or Path(f"bench-{report.name}.json")
+    target.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    table = Table(title=f"{report.name}: {facts['cpu']}, {facts['cores']} cores", title_justify="left")
+    table.add_column("what")
+    for column in ("median", "least", "greatest", "unit"):
+        table.add_column(column, justify="left" if column == "unit" else "right")
+    for figure in report.figures:
+        spread = figure.spread
+        table.add_row(figure.what, *map(_short, (spread.median, spread.least, spread.greatest)), figure.unit)
+    table.caption = f"load average at the end {facts['load_average']}; written to {target}"
+    Console().print(table)
+    if plot is not None:
+        _draw(report, plot)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def machine_facts() -> dict[str, Any]:
+    """What the figures depend on: processor, its vector instructions, cores, other load, versions."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    present = set(told.get("flags", "").split())
+    return {
+        "cpu": told.get("model name", platform.processor() or platform.machine()),
+        "cores": len(os.sched_getaffinity(0)),
+        "flags": {flag: flag in present for flag in _FLAGS},
+        "load_average": [round(value, 1) for value in os.getloadavg()],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: found for name in _LIBRARIES if (found := _version(name))},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _draw(report: Report, path: Path) -> None:
+    try:
+        from matplotlib.figure import Figure as Picture
+    except ModuleNotFoundError as error:
+        raise click.ClickException("--plot needs matplotlib: `pip install 'tweet-emotions[bench]'`") from error
+    units = list(dict.fromkeys(figure.unit for figure in report.figures))
+    picture = Picture(figsize=(8, 1 + 0.4 * len(report.figures) + 0.6 * len(units)), layout="constrained")
+    heights = [sum(figure.unit == unit for figure in report.figures) + 1 for unit in units]
+    panels = picture.subplots(len(units), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for panel, unit in zip(panels[:, 0], units, strict=True):
+        shown = [figure for figure in report.figures if figure.unit == unit][::-1]
+        middles = [figure.spread.median for figure in shown]
+        below = [figure.spread.median - figure.spread.least for figure in shown]
+        above = [figure.spread.greatest - figure.spread.median for figure in shown]
+        panel.barh([figure.what for figure in shown], middles, xerr=[below, above], color="#4c72b0", capsize=3)
+        panel.set_xlabel(unit)
+    picture.savefig(path, dpi=120)

@@ -1,0 +1,40 @@
+"""Medians with their spread, from runs that follow a warm-up."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The middle of several runs, and the least and the greatest of them."""
+
+    median: float
+    least: float
+    greatest: float
+    runs: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Summarise at least one value."""
+        return cls(median(values), min(values), max(values), len(values))
+
+
+def rate(work: Callable[[], object], tweets: int, runs: int) -> Spread:
+    """Tweets a second of ``work``, which handles ``tweets``; it runs once more before, to warm up."""
+    work()
+    return Spread.of([tweets / seconds(work) for _ in range(runs)])
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall-clock time of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least ``share`` of the values do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-int(share * 1_000_000) * len(ordered) // 1_000_000) - 1)]
