@@ -17,7 +17,7 @@ COMMANDS = {
     "counts": "Show the rolling counts of a running worker.",
     "dead": "List, show and redrive dead letters.",
     "label": "Label a text without Kafka.",
-    "bench": "Measure engine, cleaning, pipeline and latency.",
+    "bench": "Measure how fast it is on this machine.",
 }
 
 

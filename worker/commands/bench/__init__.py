@@ -7,9 +7,6 @@ import click
 MEASUREMENTS = {
     "engine": "The bundle's engine alone, over batch sizes and lengths.",
     "cleaning": "Cleaning alone, and what cleaning and tokenising take of the engine's time.",
-    "pipeline": "The whole worker on a broker, beside its engine and a plain loop.",
-    "latency": "From arrival of a tweet until its event can be read.",
-    "compare": "The engine beside the framework that the model was trained in.",
 }
 
 
