@@ -145,9 +145,10 @@ def export_run(prepared: Path, run: Path, bundle: Path, *, name: str | None, bun
     """Write the model of a run as a bundle, whatever its kind.
 
     Raises:
-        DataUnreadable: the run is not there.
+        DataUnreadable: the prepared rows or the run are not there.
         ExportRefused: the served model breaks a rule.
     """
+    read_rows(prepared)
     if not (run / RUN_FILE).exists():
         raise DataUnreadable(f"{run / RUN_FILE} is missing; make it with `python -m training train`")
     if json.loads((run / RUN_FILE).read_text())["kind"] == "lstm":
