@@ -24,7 +24,9 @@ TEACHERS = click.option(
     multiple=True,
     help="run of `train distilbert`: learn from its soft labels, on unlabelled rows too; several are averaged",
 )
-START = click.option("--start", type=click.Path(path_type=Path), help="run whose weights to begin with")
+START = click.option(
+    "--start", type=click.Path(path_type=Path), help="run, or for an LSTM also a bundle, whose weights to begin with"
+)
 
 
 class _Clear(click.Group):
@@ -97,7 +99,7 @@ def lstm(
     """Three bidirectional LSTM layers on frozen GloVe vectors."""
     from training.pipeline import train_lstm
 
-    path = glove or _folder(data) / "glove" / "glove.6B.100d.f16.npz"
+    path = glove or (data / "glove" / "glove.6B.100d.f16.npz" if data else None)
     given = {name: value for name, value in sizes.items() if value is not None}
     train_lstm(prepared, path, out, preset=preset, teachers=teachers, start=start, **given)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from schemas.bundle import BundleManifest
+from schemas.bundle import MANIFEST_FILE, BundleManifest
 from training.errors import DataUnreadable, ExportRefused, TooFewRows, TrainingError
 from training.export import Candidate, export
 from training.prepare import TARGETS, is_certain
@@ -106,38 +106,50 @@ def train_encoder(
 
 
 def train_lstm(
-    prepared: Path, glove: Path, run: Path, *, preset: str, teachers: Sequence[Path], start: Path | None, **sizes: Any
+    prepared: Path,
+    glove: Path | None,
+    run: Path,
+    *,
+    preset: str,
+    teachers: Sequence[Path],
+    start: Path | None,
+    **sizes: Any,
 ) -> dict[str, Any]:
     """Train the LSTM; with ``teachers`` (runs of `train_encoder`) from their soft labels, on unlabelled rows too.
 
-    ``start`` is a run of the same sizes whose weights to begin with; ``sizes`` override the preset's.
+    ``start`` is a run or a bundle whose weights and vocabulary to begin with; without it ``glove`` gives both the
+    vectors and the vocabulary. ``sizes`` override the preset's.
+
+    Raises:
+        DataUnreadable: neither ``start`` nor ``glove``, or one of them cannot be read.
     """
     import keras  # noqa: PLC0415 - TensorFlow is loaded only here
 
-    from training import lstm, words  # noqa: PLC0415 - as above
+    from training import lstm, lstm_start, words  # noqa: PLC0415 - as above
 
     rows = read_rows(prepared)
     chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset]), **sizes})
     logits = teacher_logits(teachers, len(rows))
     learned = _learned(rows, logits)
     train, validation = rows[learned], _validation(rows)
-    names, vectors = words.load_glove(glove)
-    vocabulary, trained = words.build_vocabulary(
-        rows.loc[rows["split"].isin(("train", "unlabelled")), "cleaned"], names, frequent=words.FREQUENT
-    )
-    tokenizer = words.build_tokenizer(vocabulary)
-    tokenizer.enable_truncation(chosen.max_tokens)
     keras.utils.set_random_seed(chosen.seed)
-    model = lstm.build_model(words.initial_rows(vocabulary, names, vectors), len(trained), chosen)
     if start is not None:
-        model.load_weights(start / lstm.BEST_FILE)
+        is_bundle = (start / MANIFEST_FILE).exists()
+        begun = lstm_start.from_bundle(start, chosen) if is_bundle else lstm_start.from_run(start, chosen)
+    elif glove is not None:
+        texts = rows.loc[rows["split"].isin(("train", "unlabelled")), "cleaned"]
+        begun = lstm_start.fresh(list(texts), glove, chosen)
+    else:
+        raise DataUnreadable("no word vectors; name them with --glove or --data, or a run or bundle with --start")
+    tokenizer = words.build_tokenizer(begun.vocabulary)
+    tokenizer.enable_truncation(chosen.max_tokens)
     targets, weights = targets_of(train, None if logits is None else logits[learned])
     batches = lstm.Batches(words.encode(tokenizer, train["cleaned"]), targets, weights, chosen)
     held_out = words.encode(tokenizer, validation["cleaned"])
     run.mkdir(parents=True, exist_ok=True)
-    (run / VOCABULARY_FILE).write_text(json.dumps({"vocabulary": vocabulary, "trained": len(trained)}))
-    report = lstm.train(model, batches, (held_out, validation[TARGETS].to_numpy().argmax(1)), chosen, run)
-    (run / RUN_FILE).write_text(json.dumps({"kind": "lstm", "base": glove.name, **report}, indent=2) + "\n")
+    (run / VOCABULARY_FILE).write_text(json.dumps({"vocabulary": begun.vocabulary, "trained": begun.trained}))
+    report = lstm.train(begun.model, batches, (held_out, validation[TARGETS].to_numpy().argmax(1)), begun.sizes, run)
+    (run / RUN_FILE).write_text(json.dumps({"kind": "lstm", "base": begun.base, **report}, indent=2) + "\n")
     return report
 
 

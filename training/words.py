@@ -54,6 +54,12 @@ def build_vocabulary(
     return [PAD, *trained, *common, *rare], trained
 
 
+def count_trained(vocabulary: list[str]) -> int:
+    """How many words after the padding got trainable rows, told from the order that `build_vocabulary` gives."""
+    is_trained = [word in (UNKNOWN, *PLACEHOLDERS) or len(word) == 1 for word in vocabulary[1:]]
+    return is_trained.index(False) if False in is_trained else len(is_trained)
+
+
 def _split(tokenizer: Tokenizer, text: str) -> list[str]:
     normal = tokenizer.normalizer.normalize_str(text)
     return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]

@@ -80,6 +80,12 @@ def test_own_rows_become_a_bundle_that_the_worker_serves(corpus: Path, glove: Pa
     assert "720 rows" in evaluated.output
     whole = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
     assert whole["bundle"]["name"] == "own"
+    from_bundle = ("--start", bundle, "--preset", "tiny", "--epochs", 1, "--learning-rate", 1e-6)
+    again = invoke("train", "lstm", "--prepared", prepared, *from_bundle, "--out", tmp_path / "again")
+    assert again.exit_code == 0, again.output
+    first, second = (json.loads((made / "run.json").read_text()) for made in (run, tmp_path / "again"))
+    best = max(first["history"]["val_macro_f1"])
+    assert second["history"]["val_macro_f1"] == [pytest.approx(best, abs=0.02)], "it goes on where the bundle was"
     compared = json.loads(invoke("compare", bundle, bundle, "--data", corpus).output)
     assert compared[str(corpus)]["p_value"] == 1.0
 

@@ -15,6 +15,7 @@ _OPSET = 17
 _IR_VERSION = 9
 _KERAS_TO_ONNX_GATES = (0, 3, 1, 2)
 """Keras stores i, f, c, o (keras LSTMCell); ONNX wants i, o, f, c (ONNX operator LSTM)."""
+_ONNX_TO_KERAS_GATES = (0, 2, 3, 1)
 
 Weights = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """Keras' kernel ``[input, 4 * units]``, recurrent kernel ``[units, 4 * units]``, bias ``[4 * units]``."""
@@ -26,6 +27,57 @@ class Bidirectional:
 
     forward: Weights
     backward: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class LstmWeights:
+    """All weights of a graph that `build_lstm_graph` wrote.
+
+    Attributes:
+        embedding: float16 ``[vocabulary, width]``.
+        layers: from the first to the last.
+        dense_kernel: float32 ``[2 * units, 6]``.
+        dense_bias: float32 ``[6]``.
+    """
+
+    embedding: NDArray[np.float16]
+    layers: tuple[Bidirectional, ...]
+    dense_kernel: NDArray[np.float32]
+    dense_bias: NDArray[np.float32]
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Units of one direction of each layer."""
+        return tuple(layer.forward[1].shape[0] for layer in self.layers)
+
+
+def read_lstm_graph(model: onnx.ModelProto) -> LstmWeights:
+    """The weights back from a graph of `build_lstm_graph`, bit for bit.
+
+    Raises:
+        ValueError: the graph has other initialisers.
+    """
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    depth = sum(name.startswith("r_") for name in arrays)
+    wanted = {"embedding", "dense_kernel", "dense_bias", *(f"{kind}_{i}" for kind in "wrb" for i in range(depth))}
+    if not depth or set(arrays) != wanted:
+        raise ValueError(f"initialisers {sorted(arrays)} are not those of a bidirectional LSTM of this project")
+    layers = [_read_layer(*(arrays[f"{kind}_{number}"] for kind in "wrb")) for number in range(depth)]
+    return LstmWeights(arrays["embedding"], tuple(layers), arrays["dense_kernel"], arrays["dense_bias"])
+
+
+def _read_layer(
+    kernels: NDArray[np.float32], recurrent: NDArray[np.float32], biases: NDArray[np.float32]
+) -> Bidirectional:
+    def direction(index: int) -> Weights:
+        bias = biases[index, : biases.shape[1] // 2]
+        return _reordered(kernels[index].T), _reordered(recurrent[index].T), _reordered(bias)
+
+    return Bidirectional(direction(0), direction(1))
+
+
+def _reordered(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    return _gates(array, _ONNX_TO_KERAS_GATES)
 
 
 def build_lstm_graph(
@@ -95,7 +147,7 @@ def _layer_weights(number: int, layer: Bidirectional) -> dict[str, NDArray[np.fl
     }
 
 
-def _gates(array: NDArray[np.float32]) -> NDArray[np.float32]:
+def _gates(array: NDArray[np.float32], order: tuple[int, ...] = _KERAS_TO_ONNX_GATES) -> NDArray[np.float32]:
     """Reorder the four gates along the last axis."""
     blocks = np.split(np.asarray(array, np.float32), 4, axis=-1)
-    return np.concatenate([blocks[i] for i in _KERAS_TO_ONNX_GATES], axis=-1)
+    return np.concatenate([blocks[i] for i in order], axis=-1)

@@ -4,7 +4,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from training.graphs.lstm_graph import Bidirectional, build_lstm_graph  # noqa: E402
+from training.graphs.lstm_graph import Bidirectional, build_lstm_graph, read_lstm_graph  # noqa: E402
 
 
 def test_the_graph_answers_as_keras_does_whatever_the_padding() -> None:
@@ -35,3 +35,25 @@ def test_the_graph_answers_as_keras_does_whatever_the_padding() -> None:
     np.testing.assert_allclose(logits, expected, atol=1e-5)
     alone = session.run(["logits"], {"token_ids": ids[2:3, :5], "lengths": lengths[2:3]})[0]
     np.testing.assert_allclose(alone[0], logits[2], atol=1e-6)
+
+
+def test_weights_read_back_from_a_graph_are_those_written_into_it() -> None:
+    random = np.random.default_rng(8)
+
+    def array(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        return random.normal(size=shape).astype(np.float32)
+
+    def layer(width: int, units: int) -> Bidirectional:
+        forward, backward = ((array(width, 4 * units), array(units, 4 * units), array(4 * units)) for _ in range(2))
+        return Bidirectional(forward, backward)
+
+    table, layers = array(9, 5).astype(np.float16), [layer(5, 4), layer(8, 3), layer(6, 2)]
+    kernel, bias = array(4, 6), array(6)
+    read = read_lstm_graph(build_lstm_graph(table, layers, kernel, bias))
+    assert read.units == (4, 3, 2)
+    np.testing.assert_array_equal(read.embedding, table)
+    np.testing.assert_array_equal(read.dense_kernel, kernel)
+    np.testing.assert_array_equal(read.dense_bias, bias)
+    for given, wanted in zip(read.layers, layers, strict=True):
+        for one, other in zip((*given.forward, *given.backward), (*wanted.forward, *wanted.backward), strict=True):
+            np.testing.assert_array_equal(one, other)

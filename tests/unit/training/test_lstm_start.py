@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.bundles import EVERYDAY, WORDS
+from training.errors import DataUnreadable
+from training.words import build_tokenizer, count_trained, encode
+from worker.inference.engine import load_engine
+
+pytest.importorskip("keras")
+
+from training import lstm_start
+from training.lstm import LstmSizes, predict
+
+
+def test_a_model_started_from_a_bundle_answers_as_the_bundle_does(tiny_bundle: Path) -> None:
+    start = lstm_start.from_bundle(tiny_bundle, LstmSizes())
+    assert start.vocabulary == WORDS
+    assert start.sizes.units == (8, 8, 6)
+    texts = [EVERYDAY, "i love what", "unheard of"]
+    given = predict(start.model, encode(build_tokenizer(start.vocabulary), texts))
+    np.testing.assert_allclose(given, load_engine(tiny_bundle).predict_cleaned(texts), atol=1e-5)
+
+
+def test_the_table_of_a_started_model_is_that_of_the_bundle(tiny_bundle: Path) -> None:
+    import onnx  # noqa: PLC0415 - heavy, only here
+
+    from training.graphs.lstm_graph import read_lstm_graph  # noqa: PLC0415 - as above
+
+    start = lstm_start.from_bundle(tiny_bundle, LstmSizes())
+    written = read_lstm_graph(onnx.load(str(tiny_bundle / "model.onnx"))).embedding
+    np.testing.assert_array_equal(start.model.get_layer("words").table()[1:], written[1:])
+
+
+def test_trained_words_are_those_before_the_first_of_glove() -> None:
+    assert count_trained(["<pad>", "<unk>", "<url>", "<user>", "i", "a", "the", "x"]) == 5
+    assert count_trained(["<pad>", "<unk>"]) == 1
+
+
+def test_an_unfinished_run_is_no_start(tmp_path: Path) -> None:
+    with pytest.raises(DataUnreadable, match=r"vocabulary\.json is missing"):
+        lstm_start.from_run(tmp_path, LstmSizes())
