@@ -1,5 +1,6 @@
 """A raw tweet, read tolerantly: the shapes that real producers send all become one."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -8,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _V1_CREATED_AT = "%a %b %d %H:%M:%S %z %Y"
+_SPACE_BEFORE_OFFSET = re.compile(r"(?<=\d)\s+(?=[+-]\d{2}:?\d{2}$)")
 
 
 class RawTweet(BaseModel):
@@ -83,7 +85,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _read_time(value: Any) -> datetime | None:
-    """ISO 8601, the v1.1 format, RFC 5322, or seconds or milliseconds since the epoch; None if it is none of these."""
+    """ISO 8601 (a space before the offset passes), the v1.1 format, RFC 5322, or seconds or milliseconds since the epoch; None if it is none of these."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
@@ -96,7 +98,7 @@ def _read_time(value: Any) -> datetime | None:
 
 def _read_time_text(value: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(_SPACE_BEFORE_OFFSET.sub("", value))
     except ValueError:
         try:
             moment = datetime.strptime(value, _V1_CREATED_AT)  # noqa: DTZ007 -- the format holds %z

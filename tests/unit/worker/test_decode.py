@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -65,6 +66,24 @@ def test_an_absurd_clock_does_not_lose_the_tweet(clock: str) -> None:
     tweet = read(b'{"text": "hello there", "created_at": %s}' % clock.encode())
     assert isinstance(tweet, RawTweet)
     assert tweet.created_at is None
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        '"2015-02-24T19:35:52Z"',
+        '"2015-02-24 11:35:52 -0800"',
+        '"2015-02-24T11:35:52.000-08:00"',
+        '"Tue Feb 24 19:35:52 +0000 2015"',
+        '"Tue, 24 Feb 2015 19:35:52 GMT"',
+        "1424806552",
+        "1424806552000",
+    ],
+)
+def test_the_clocks_that_producers_send_are_one_moment(clock: str) -> None:
+    tweet = read(b'{"text": "hello there", "created_at": %s}' % clock.encode())
+    assert isinstance(tweet, RawTweet)
+    assert tweet.created_at == datetime(2015, 2, 24, 19, 35, 52, tzinfo=UTC)
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda t: json.dumps({"text": t}).encode()))
