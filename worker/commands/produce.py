@@ -30,6 +30,7 @@ _INTERRUPTED = 130
 @click.option("--text-column", default="text", show_default=True, help="the column that holds the text")
 @click.option("--id-column", default="id", show_default=True, help="the column or JSON field that holds the id")
 @click.option("--time-column", default="created_at", show_default=True, help="the column that holds the time")
+@click.option("--time-format", help="how the column writes it, e.g. '%m/%d/%Y %H:%M'; default: as ISO 8601 or Twitter")
 @click.option("--key", "key_column", help="column or JSON field (user.id_str) that keys the records; default: the id")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="tweets a second; default: as fast as it goes")
 @click.option("--limit", type=click.IntRange(1), help="stop after so many")
@@ -42,6 +43,7 @@ def produce(  # noqa: PLR0913, PLR0917 - a parameter an option
     text_column: str,
     id_column: str,
     time_column: str,
+    time_format: str | None,
     key_column: str | None,
     rate: float | None,
     limit: int | None,
@@ -57,7 +59,7 @@ def produce(  # noqa: PLR0913, PLR0917 - a parameter an option
     path = str(SAMPLES) if file is None else file
     if loop and path == "-":
         raise click.UsageError("--loop needs a file, standard input comes only once")
-    columns = Columns(text_column, id_column, time_column, key_column)
+    columns = Columns(text_column, id_column, time_column, key_column, time_format)
     if kafka.raw_topic not in wait_for_broker(kafka).topics:
         raise TopicsUnfit(f"no topic {kafka.raw_topic}; create it with `python -m worker topics`")
     rounds = itertools.repeat(path) if loop else [path]

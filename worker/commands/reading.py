@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, cast, get_args
@@ -43,6 +44,8 @@ class Columns:
     created_at: str = "created_at"
     key: str | None = None
     """What keys the records; default: the id."""
+    time_format: str | None = None
+    """How a table writes ``created_at`` (``datetime.strptime``; UTC unless it holds a zone); default: as it comes."""
 
 
 def format_of(path: str) -> Format:
@@ -60,7 +63,8 @@ def read_items(path: str, columns: Columns, form: Format | None = None) -> Itera
         form: default: by the file's name.
 
     Raises:
-        click.ClickException: the file cannot be read, or has no column ``columns.text``.
+        click.ClickException: the file cannot be read, has no column ``columns.text``, or holds a time that is not
+            written as ``columns.time_format``.
     """
     try:
         with _open(path) as file:
@@ -114,8 +118,18 @@ def _row_items(file: io.TextIOWrapper, delimiter: str, columns: Columns) -> Iter
     renamed = _renamed(names, columns)
     for row in rows:
         tweet = {renamed.get(name, name): value for name, value in row.items() if isinstance(name, str)}
+        if columns.time_format and tweet.get("created_at"):
+            tweet["created_at"] = _iso(tweet["created_at"], columns.time_format, rows.line_num)
         key = row[columns.key] if columns.key else tweet.get("id")
         yield Item(key.encode() if key else None, orjson.dumps(tweet))
+
+
+def _iso(value: str, time_format: str, line: int) -> str:
+    try:
+        moment = datetime.strptime(value, time_format)  # noqa: DTZ007 - the format may hold a zone
+    except ValueError as error:
+        raise click.ClickException(f"line {line}: {error}; mend --time-format") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
 def _renamed(names: Collection[str], columns: Columns) -> dict[str, str]:

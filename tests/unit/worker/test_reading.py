@@ -60,6 +60,16 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path,
         items_of(path, columns)
 
 
+def test_times_of_a_table_are_read_as_the_user_says(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.csv"
+    path.write_text("text,tweet_created\nhello,2/24/2015 11:35\nbye,\n")
+    first, second = items_of(path, Columns(time_format="%m/%d/%Y %H:%M"))
+    assert json.loads(first.value)["created_at"] == "2015-02-24T11:35:00+00:00"
+    assert json.loads(second.value)["created_at"] == ""
+    with pytest.raises(click.ClickException, match=r"line 2: time data '2/24/2015 11:35' .* mend --time-format"):
+        items_of(path, Columns(time_format="%Y"))
+
+
 def test_gzip_is_seen_from_the_bytes_not_from_the_name(tmp_path: Path) -> None:
     path = tmp_path / "tweets.csv"
     path.write_bytes(gzip.compress(b"id,text\n1,hello\n"))
