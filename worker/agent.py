@@ -1,24 +1,27 @@
 """The one agent: take a micro-batch, score it off the loop, publish, count, acknowledge.
 
-While a batch is published the next is scored; batches end in the order in which they were taken.
+While a batch is published the next is scored and the one after it gathered; batches end in the order in which they
+were taken.
 """
 
 import asyncio
 import time
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from faust.streams import Stream, _current_event
+from faust.streams import _current_event
 from faust.types import EventT, StreamT
 
 from schemas.emotions import EMOTIONS
 from worker.counts import count_outcomes
+from worker.gathering import Gathering, Run
 from worker.inference.engine import Engine
 from worker.labelling import Rules, label_batch
 from worker.metrics import Metrics
@@ -30,13 +33,17 @@ from worker.settings import KafkaSettings, WorkerSettings
 if TYPE_CHECKING:
     from worker.app import EmotionApp
 
+_BATCHES_WAITING = 8
+"""Room for records that wait, in full batches; beyond it the fetcher is slowed down."""
+
 log = structlog.get_logger("worker.agent")
 
 
 @dataclass(slots=True)
 class _Batch:
-    events: list[EventT[Any]]
+    runs: list[Run]
     outcomes: list[Outcome]
+    """One for each record of the runs, in their order."""
     label_s: float
 
 
@@ -68,65 +75,83 @@ class ScoreAgent:
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._publish_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._finishing: asyncio.Task[None] | None = None
+        self._gathering = Gathering(worker.max_batch, worker.max_wait_s, room=_BATCHES_WAITING * worker.max_batch)
 
     async def run(self, stream: StreamT[Any]) -> None:
-        """Work on the stream until the app stops."""
-        async for events in self._batches(stream):
-            await self._take(events)
+        """Work on the stream until the app stops; its events bring pieces of partitions, see `ExactConsumer`."""
+        stream.enable_acks = False
+        working = asyncio.create_task(self._work())
+        try:
+            async for event in stream.events():
+                await self._gathering.put(Run(event, event.value))
+        finally:
+            working.cancel()
 
-    async def _batches(self, stream: StreamT[Any]) -> AsyncIterator[list[EventT[Any]]]:
-        batches = cast("Stream[Any]", stream).noack_take(self._worker.max_batch, within=self._worker.max_wait_s)
-        async for events in batches:
-            fresh = [event for event in events if self._is_ours(event)]
-            if len(fresh) < len(events):
-                log.info("left out what was fetched before a rebalance", tweets=len(events) - len(fresh))
-            following = await self._in_sequence(sorted(fresh, key=lambda event: event.message.offset))
-            if following:
-                yield following
+    async def _work(self) -> None:
+        try:
+            while True:
+                runs = await self._in_sequence(await self._gathering.take())
+                if runs:
+                    await self._take(runs)
+        except Exception as error:
+            await self._app.crash(error)
+            raise
 
     def _is_ours(self, event: EventT[Any]) -> bool:
         """False for what was fetched before a rebalance: its partition may belong to another worker now."""
         generation = self._app.consumer_generation_id
         return bool(event.message.generation_id == generation != self._app.progress.dead_generation)
 
-    async def _in_sequence(self, events: list[EventT[Any]]) -> list[EventT[Any]]:
-        """The events that continue their partitions.
+    async def _in_sequence(self, runs: list[Run]) -> list[Run]:
+        """The records that continue their partitions.
 
-        Around a rebalance Faust can drop what it fetched and go on behind it (faust 596), or deliver a record twice:
-        after a gap the partition is read again from where it broke off, and what was seen before is left out.
+        What waits when the flow stops is left out: it is read again, here or elsewhere. Around a rebalance Faust can
+        drop what it fetched and go on behind it (faust 596), or deliver a record twice: after a gap the partition is
+        read again from where it broke off, and what was seen before is left out.
         """
-        progress, consumer = self._app.progress, self._app.exact_consumer
         kept = []
-        for event in events:
-            message = event.message
-            match progress.place(message.partition, message.offset, consumer.holes(message.tp)):
-                case Place.NEXT:
-                    kept.append(event)
-                case Place.AHEAD if progress.may_rewind(message.partition):
-                    log.warning("gap in a partition, reading again", partition=message.partition, offset=message.offset)
-                    await consumer.rewind(message.tp, progress.expected[message.partition])
-                case _:
-                    continue
+        for run in runs:
+            if not (self._is_ours(run.event) and self._app.is_flowing):
+                log.info("left out what was fetched before a rebalance", tweets=len(run.records))
+            elif self._app.progress.continues(run.tp.partition, run.first, run.last, len(run.records)):
+                kept.append(run)
+            elif records := await self._following(run):
+                kept.append(Run(run.event, records))
         return kept
 
-    async def _take(self, events: list[EventT[Any]]) -> None:
+    async def _following(self, run: Run) -> list[RawRecord]:
+        progress, consumer = self._app.progress, self._app.exact_consumer
+        tp, is_hole = run.tp, consumer.holes(run.tp)
+        following = []
+        for record in run.records:
+            match progress.place(tp.partition, record.offset, is_hole):
+                case Place.NEXT:
+                    following.append(record)
+                case Place.AHEAD if progress.may_rewind(tp.partition):
+                    log.warning("gap in a partition, reading again", partition=tp.partition, offset=record.offset)
+                    await consumer.rewind(tp, progress.expected[tp.partition])
+                case _:
+                    continue
+        return following
+
+    async def _take(self, runs: list[Run]) -> None:
         progress = self._app.progress
         progress.batch_began()
         try:
-            batch = await self._label(events)
+            batch = await self._label(runs)
             await self._previous_ended()
         except BaseException:
             progress.batch_ended()
             raise
         self._finishing = asyncio.create_task(self._finish(batch))
 
-    async def _label(self, events: list[EventT[Any]]) -> _Batch:
-        records = [_record(event) for event in events]
+    async def _label(self, runs: list[Run]) -> _Batch:
+        records = [record for run in runs for record in run.records]
         started = time.perf_counter()
         outcomes = await asyncio.get_running_loop().run_in_executor(
             self._model_thread, label_batch, records, self._engine, self._rules, self._app.progress.published
         )
-        return _Batch(events, outcomes, time.perf_counter() - started)
+        return _Batch(runs, outcomes, time.perf_counter() - started)
 
     async def _previous_ended(self) -> None:
         if self._finishing is not None:
@@ -161,21 +186,18 @@ class ScoreAgent:
 
     def _count(self, batch: _Batch) -> None:
         """Count and acknowledge what is still ours; the rest is the next owner's, who finds it published."""
-        ours = [
-            (event, outcome)
-            for event, outcome in zip(batch.events, batch.outcomes, strict=True)
-            if self._is_ours(event)
-        ]
-        event_of = {event.message.partition: event for event, _ in ours}
+        outcomes, progress = iter(batch.outcomes), self._app.progress
+        with_outcomes = [(run, list(islice(outcomes, len(run.records)))) for run in batch.runs]
+        ours = [(run, found) for run, found in with_outcomes if self._is_ours(run.event)]
+        event_of = {run.tp.partition: run.event for run, _ in ours}
+        counted = [outcome for _, found in ours for outcome in found]
         oldest_s = time.time() - self._worker.retention_s
-        for key, row in count_outcomes(
-            [outcome for _, outcome in ours], self._app.rows, self._worker.bucket_s, oldest_s
-        ):
+        for key, row in count_outcomes(counted, self._app.rows, self._worker.bucket_s, oldest_s):
             with _as_current(event_of[key[0]]):
                 self._app.counts_table[key] = row
-        for event, outcome in ours:
-            self._app.progress.forget(outcome.partition, outcome.offset)
-            event.ack()
+        for run, _ in ours:
+            progress.forget(run.tp.partition, run.first, run.last)
+            self._app.exact_consumer.acknowledge(run.tp, run.first, run.last)
 
     async def close(self) -> None:
         """Wait for the batch that is being published and end the threads."""
@@ -183,15 +205,6 @@ class ScoreAgent:
             await asyncio.wait({self._finishing})
         self._model_thread.shutdown(wait=False)
         self._publish_thread.shutdown(wait=False)
-
-
-def _record(event: EventT[Any]) -> RawRecord:
-    message = event.message
-    headers: Any = message.headers or ()
-    pairs = tuple(headers.items()) if isinstance(headers, dict) else tuple(headers)
-    return RawRecord(
-        message.topic, message.partition, message.offset, message.key, message.value, pairs, message.timestamp or 0.0
-    )
 
 
 @contextmanager

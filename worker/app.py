@@ -45,6 +45,11 @@ class EmotionApp(faust.App):
         """The mended consumer."""
         return cast("ExactConsumer", self.consumer)
 
+    @property
+    def is_flowing(self) -> bool:
+        """False during a rebalance and at a stop: no batch begins then."""
+        return bool(self.exact_consumer.flow_active and not self.rebalancing)
+
     def assigned_partitions(self) -> set[int]:
         """Partitions of the raw topic that this worker owns now."""
         return {tp.partition for tp in self.consumer.assignment() if tp.topic == self.raw_topic_name}

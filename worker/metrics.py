@@ -1,5 +1,6 @@
 """What Prometheus sees of the worker; every metric's name and meaning stands here."""
 
+from collections import Counter as Counts
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -47,13 +48,20 @@ class Metrics:
         self._batch_size.observe(len(outcomes))
         self._label_s.observe(label_s)
         self._publish_s.observe(publish_s)
+        known, dead, labels = 0, Counts[str](), Counts[int]()
         for outcome in outcomes:
             if outcome.value is None:
-                self._known.inc()
+                known += 1
             elif outcome.counted.label is None:
-                self._dead.labels(outcome.reason or "unknown").inc()
+                dead[outcome.reason or "unknown"] += 1
             else:
-                self._tweets.labels(EMOTIONS[outcome.counted.label]).inc()
+                labels[outcome.counted.label] += 1
+        if known:
+            self._known.inc(known)
+        for reason, tweets in dead.items():
+            self._dead.labels(reason).inc(tweets)
+        for label, tweets in labels.items():
+            self._tweets.labels(EMOTIONS[label]).inc(tweets)
 
     def progress(self, partitions: Iterable[PartitionProgress]) -> None:
         """Refresh the lag gauges."""

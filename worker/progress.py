@@ -62,6 +62,16 @@ class Progress:
             return False
         return True
 
+    def continues(self, partition: int, first: int, last: int, count: int) -> bool:
+        """Whether ``count`` records from ``first`` to ``last`` come next and leave out no offset.
+
+        If so, `place` would say `Place.NEXT` of each; the expectation moves on.
+        """
+        if self.expected.get(partition, first) != first or last - first + 1 != count:
+            return False
+        self.expected[partition] = last + 1
+        return True
+
     def place(self, partition: int, offset: int, is_hole: Callable[[int], bool]) -> Place:
         """Where a record stands in its partition; one that is next moves the expectation on.
 
@@ -88,6 +98,8 @@ class Progress:
         """Whether nothing is in flight and nothing came for `QUIET_S`."""
         return self._in_flight == 0 and time.monotonic() - self.moved_at >= QUIET_S
 
-    def forget(self, partition: int, offset: int) -> None:
-        """Drop what was remembered of a record that has been counted."""
-        self.published.pop((partition, offset), None)
+    def forget(self, partition: int, first: int, last: int) -> None:
+        """Drop what was remembered of records that have been counted."""
+        if self.published:
+            for offset in range(first, last + 1):
+                self.published.pop((partition, offset), None)

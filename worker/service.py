@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import structlog
 import uvloop
@@ -30,6 +31,8 @@ log = structlog.get_logger("worker")
 
 CRASHED_EXIT_CODE = 1
 _WATCH_INTERVAL_S = 1.0
+_PIECES_WAITING = 16
+"""Room of the agent's channel; an event holds what one fetch brought of a partition."""
 
 
 def run_worker(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..., Engine] = load_engine) -> int:
@@ -96,9 +99,16 @@ async def _label_stream(
     app = health.app = build_app(kafka, worker, partitions)
     publisher = Publisher(kafka.client_config(), worker.delivery_timeout_s)
     agent = ScoreAgent(app, engine, publisher, metrics, kafka, worker)
-    raw = app.topic(kafka.raw_topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    raw = app.topic(
+        kafka.raw_topic,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        maxsize=_PIECES_WAITING,
+    )
 
-    async def score(stream: StreamT[bytes]) -> None:
+    async def score(stream: StreamT[Any]) -> None:
         await agent.run(stream)
 
     app.agent(raw, name="score")(score)

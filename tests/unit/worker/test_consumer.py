@@ -1,15 +1,20 @@
 """What the mended consumer believes to be a hole: only what fetches that follow each other skip."""
 
 import asyncio
+import inspect
 from collections import defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from aiokafka import ConsumerRecord
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from intervaltree import IntervalTree
 
 from worker.consumer import ExactConsumer
 from worker.progress import Progress
+from worker.records import RawRecord
 
 RAW = TP("raw", 0)
 
@@ -20,6 +25,8 @@ def build_consumer() -> ExactConsumer:
         "app": SimpleNamespace(raw_topic_name="raw"),
         "_fetched": {},
         "_noted": deque(),
+        "_base": {},
+        "_done": defaultdict(deque),
         "_gap": defaultdict(IntervalTree),
     }
     vars(consumer).update(state)
@@ -57,6 +64,66 @@ def test_a_fetch_during_a_seek_says_nothing_of_what_lies_between() -> None:
     assert holes(consumer) == []
 
 
+def test_only_what_is_done_from_where_reading_began_is_committed() -> None:
+    consumer = build_consumer()
+    consumer._base[RAW] = 5
+    consumer.acknowledge(RAW, 8, 9)
+    assert consumer._new_offset(RAW) is None
+    consumer._done[RAW].clear()
+    consumer.acknowledge(RAW, 5, 7)
+    consumer.acknowledge(RAW, 8, 9)
+    consumer.acknowledge(RAW, 11, 12)
+    assert list(consumer._filter_tps_with_pending_acks()) == [RAW]
+    assert consumer._new_offset(RAW) == 10
+    assert consumer._new_offset(RAW) is None
+
+
+def test_a_hole_between_two_runs_is_committed_over() -> None:
+    consumer = build_consumer()
+    consumer._base[RAW] = 5
+    consumer.note_holes(fetched(5, 6, 9), undisturbed=True)
+    consumer.acknowledge(RAW, 5, 6)
+    consumer.acknowledge(RAW, 9, 9)
+    assert consumer._new_offset(RAW) == 10
+
+
+def test_what_ends_after_its_partition_went_is_not_committed() -> None:
+    consumer = build_consumer()
+    consumer.acknowledge(RAW, 5, 6)
+    assert list(consumer._filter_tps_with_pending_acks()) == []
+
+
+def test_the_records_of_a_partition_come_in_one_piece_and_those_of_a_changelog_one_by_one() -> None:
+    consumer = build_consumer()
+    vars(consumer)["app"] = SimpleNamespace(raw_topic_name="raw", consumer_generation_id=3)
+    given = {tp: [consumer_record(tp, offset) for offset in (4, 5)] for tp in (RAW, TP("changelog", 0))}
+
+    async def getmany(*_: Any) -> Any:
+        return given
+
+    vars(consumer)["_thread"] = SimpleNamespace(getmany=getmany)
+    fetched = asyncio.run(consumer._getmany(set(given), 1.0))
+    assert fetched[TP("changelog", 0)] == given[TP("changelog", 0)]
+    (piece,) = fetched[RAW]
+    message = consumer._to_message(RAW, piece)
+    value: Any = message.value
+    assert (message.offset, message.generation_id) == (5, 3)
+    assert value == [RawRecord("raw", 0, o, b"k", b"v", (("h", b"w"),), 1.5) for o in (4, 5)]
+
+
+@pytest.mark.parametrize(
+    "name", ["_getmany", "_to_message", "_new_offset", "_filter_tps_with_pending_acks", "_add_gap"]
+)
+def test_the_internals_that_are_mended_are_still_there(name: str) -> None:
+    assert set(inspect.signature(getattr(driver.Consumer, name)).parameters) == set(
+        inspect.signature(getattr(ExactConsumer, name)).parameters
+    )
+
+
+def consumer_record(tp: TP, offset: int) -> ConsumerRecord[bytes, bytes]:
+    return ConsumerRecord(tp.topic, tp.partition, offset, 1500, 0, b"k", b"v", None, 1, 1, (("h", b"w"),))
+
+
 def test_a_partition_without_a_position_begins_at_its_first_record_wherever_the_fetcher_stands() -> None:
     consumer, began, sought = build_consumer(), [], []
 
@@ -81,9 +148,6 @@ def test_a_partition_without_a_position_begins_at_its_first_record_wherever_the_
             "_seeking": asyncio.Lock(),
             "_read_offset": {},
             "_committed_offset": {},
-            "_base": {},
-            "_acked": defaultdict(list),
-            "_acked_index": defaultdict(set),
             "assignment": lambda: {RAW},
             "seek_to_committed": seek_to_committed,
             "earliest_offsets": earliest_offsets,

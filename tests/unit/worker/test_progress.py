@@ -2,6 +2,8 @@ import asyncio
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.progress import QUIET_S, Place, Progress
 from worker.web import parse_window
@@ -16,6 +18,16 @@ def test_only_what_continues_a_partition_is_next() -> None:
     progress.start_from({0: 5}, {})
     places = [progress.place(0, offset, nothing) for offset in (5, 9, 4, 6, 6)]
     assert places == [Place.NEXT, Place.AHEAD, Place.SEEN, Place.NEXT, Place.SEEN]
+
+
+@given(st.integers(0, 9), st.sets(st.integers(0, 20), min_size=1))
+def test_a_run_continues_a_partition_where_each_of_its_records_is_next(expected: int, offsets: set[int]) -> None:
+    run, one_by_one, at_once = sorted(offsets), Progress(), Progress()
+    for progress in (one_by_one, at_once):
+        progress.start_from({0: expected}, {})
+    all_next = all(one_by_one.place(0, offset, nothing) is Place.NEXT for offset in run)
+    assert at_once.continues(0, run[0], run[-1], len(run)) == all_next
+    assert at_once.expected == ({0: run[-1] + 1} if all_next else {0: expected})
 
 
 def test_a_hole_that_the_fetcher_saw_is_no_gap() -> None:

@@ -6,6 +6,7 @@ import click
 
 MEASUREMENTS = {
     "engine": "The bundle's engine alone, over batch sizes and lengths.",
+    "pipeline": "The whole worker on a broker, beside its engine alone; and the CPU of its edge.",
     "cleaning": "Cleaning alone, and what cleaning and tokenising take of the engine's time.",
 }
 

@@ -1,12 +1,10 @@
 """``python -m worker bench cleaning``: what comes before the model."""
 
-from pathlib import Path
-
 import click
 
 from worker.commands.bench.engine import scoring
-from worker.commands.bench.options import load_of, load_options, settings_of
-from worker.commands.bench.report import Report, publish, report_options
+from worker.commands.bench.options import LoadOptions, load_options, settings_of
+from worker.commands.bench.report import Report, Target, publish, report_options
 from worker.commands.bench.timing import Spread, seconds
 from worker.options import settings_options
 from worker.settings import WorkerSettings
@@ -18,16 +16,7 @@ _BATCH = 64
 @settings_options(worker=WorkerSettings, only=("bundle", "threads"))
 @load_options(tweets=2000, runs=5)
 @report_options
-def cleaning(
-    worker: WorkerSettings,
-    tweets: int,
-    runs: int,
-    texts: Path | None,
-    repeats: float,
-    seed: int,
-    json_file: Path | None,
-    plot: Path | None,
-) -> None:
+def cleaning(worker: WorkerSettings, asked: LoadOptions, target: Target) -> None:
     """Cleaning and tokenising alone, and their share of the engine's time on the same texts in the same run."""
     from tokenizers import Tokenizer
 
@@ -38,7 +27,7 @@ def cleaning(
     served = load_engine(worker.bundle, threads=worker.threads)
     tokenizer: Tokenizer = Tokenizer.from_file(str(worker.bundle / TOKENIZER_FILE))
     tokenizer.enable_truncation(served.manifest.max_tokens)
-    load = load_of(texts, tweets, repeats, seed)
+    load, tweets = asked.load(), asked.tweets
     cleaned = [clean(text) for text in load]
 
     def clean_all() -> None:
@@ -52,12 +41,11 @@ def cleaning(
     score = scoring(served, load, _BATCH)
     for warm_up in (clean_all, tokenise, score):
         warm_up()
-    times = [(seconds(clean_all), seconds(tokenise), seconds(score)) for _ in range(runs)]
-    asked = settings_of(bundle=worker.bundle, threads=worker.threads, tweets=tweets, texts=texts, repeats=repeats)
-    report = Report("cleaning", {**asked, "seed": seed})
+    times = [(seconds(clean_all), seconds(tokenise), seconds(score)) for _ in range(asked.runs)]
+    report = Report("cleaning", settings_of(asked, bundle=worker.bundle, threads=worker.threads))
     report.add("clean", "tweets/s", Spread.of([tweets / clean_s for clean_s, _, _ in times]))
     report.add(f"tokenise, batches of {_BATCH}", "tweets/s", Spread.of([tweets / token_s for _, token_s, _ in times]))
     report.add(f"engine, batches of {_BATCH}", "tweets/s", Spread.of([tweets / whole_s for _, _, whole_s in times]))
     shares = [(clean_s + token_s) / whole_s * 100 for clean_s, token_s, whole_s in times]
     report.add("clean and tokenise, share of the engine's time", "%", Spread.of(shares))
-    publish(report, json_file, plot)
+    publish(report, target)

@@ -1,6 +1,8 @@
 """Options that the measurements share."""
 
+import functools
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,37 @@ import click
 from worker.commands.bench.load import make_load, read_texts
 
 
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What the load options ask for."""
+
+    tweets: int
+    runs: int
+    texts: Path | None
+    repeats: float
+    seed: int
+
+    def load(self) -> list[str]:
+        """The load of one run."""
+        return make_load(read_texts(self.texts), self.tweets, repeats=self.repeats, seed=self.seed)
+
+    def loads(self) -> list[list[str]]:
+        """A load for the warm-up and one for every run, each another."""
+        texts = read_texts(self.texts)
+        return [
+            make_load(texts, self.tweets, repeats=self.repeats, seed=self.seed + run) for run in range(self.runs + 1)
+        ]
+
+
 def load_options(tweets: int, runs: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a click command the options of its load; the arguments are the defaults."""
+    """Give a click command the options of its load, as ``asked``; the arguments are the defaults."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def call(**given: Any) -> Any:
+            asked = LoadOptions(**{name: given.pop(name) for name in LoadOptions.__dataclass_fields__})
+            return command(asked=asked, **given)
+
         for option in (
             click.option("--seed", type=int, default=1, show_default=True, help="another seed, another load"),
             click.option(
@@ -24,17 +53,14 @@ def load_options(tweets: int, runs: int) -> Callable[[Callable[..., Any]], Calla
             click.option("--runs", type=click.IntRange(1), default=runs, show_default=True, help="measured runs"),
             click.option("--tweets", type=click.IntRange(1), default=tweets, show_default=True, help="tweets in a run"),
         ):
-            option(command)
-        return command
+            option(call)
+        return call
 
     return decorate
 
 
-def load_of(texts: Path | None, tweets: int, repeats: float, seed: int) -> list[str]:
-    """The load that the options ask for."""
-    return make_load(read_texts(texts), tweets, repeats=repeats, seed=seed)
-
-
-def settings_of(**settings: Any) -> dict[str, Any]:
+def settings_of(asked: LoadOptions, **settings: Any) -> dict[str, Any]:
     """The options as they go into the JSON file."""
-    return {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    return {
+        name: str(value) if isinstance(value, Path) else value for name, value in {**settings, **asdict(asked)}.items()
+    }

@@ -1,5 +1,6 @@
 """What a measurement says: a table, a JSON file with the machine's facts, and a picture on request."""
 
+import functools
 import os
 import platform
 from collections.abc import Callable
@@ -54,15 +55,28 @@ class Report:
         self.figures.append(Figure(what, unit, spread))
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a report goes besides the terminal."""
+
+    json_file: Path | None
+    plot: Path | None
+
+
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a click command ``--json`` and ``--plot``."""
+    """Give a click command ``--json`` and ``--plot``, as ``target``."""
+
+    @functools.wraps(command)
+    def call(*, json_file: Path | None, plot: Path | None, **given: Any) -> Any:
+        return command(target=Target(json_file, plot), **given)
+
     path = click.Path(path_type=Path, dir_okay=False)
-    click.option("--plot", type=path, help="draw the medians and their spread into this PNG file")(command)
-    click.option("--json", "json_file", type=path, help="the JSON file  [default: bench-NAME.json]")(command)
-    return command
+    click.option("--plot", type=path, help="draw the medians and their spread into this PNG file")(call)
+    click.option("--json", "json_file", type=path, help="the JSON file  [default: bench-NAME.json]")(call)
+    return call
 
 
-def publish(report: Report, json_file: Path | None, plot: Path | None) -> None:
+def publish(report: Report, target: Target) -> None:
     """Print the table and write the files."""
     facts = machine_facts()
     content = {
@@ -72,8 +86,8 @@ def publish(report: Report, json_file: Path | None, plot: Path | None) -> None:
         "machine": facts,
         "figures": [asdict(figure) for figure in report.figures],
     }
-    target = json_file or Path(f"bench-{report.name}.json")
-    target.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    json_file = target.json_file or Path(f"bench-{report.name}.json")
+    json_file.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
     table = Table(title=f"{report.name}: {facts['cpu']}, {facts['cores']} cores", title_justify="left")
     table.add_column("what")
     for column in ("median", "least", "greatest", "unit"):
@@ -81,10 +95,10 @@ def publish(report: Report, json_file: Path | None, plot: Path | None) -> None:
     for figure in report.figures:
         spread = figure.spread
         table.add_row(figure.what, *map(_short, (spread.median, spread.least, spread.greatest)), figure.unit)
-    table.caption = f"load average at the end {facts['load_average']}; written to {target}"
+    table.caption = f"load average at the end {facts['load_average']}; written to {json_file}"
     Console().print(table)
-    if plot is not None:
-        _draw(report, plot)
+    if target.plot is not None:
+        _draw(report, target.plot)
 
 
 def _short(value: float) -> str:

@@ -1,0 +1,111 @@
+"""Raw records that wait to be scored, and the batches that are taken of them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from faust.types import TP, EventT
+
+from worker.records import RawRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Records of one partition in the order of their offsets, at least one, from one fetch."""
+
+    event: EventT[Any]
+    """The Faust event that brought them; it tells partition and generation."""
+    records: Sequence[RawRecord]
+
+    @property
+    def tp(self) -> TP:
+        """Topic and partition."""
+        tp: TP = self.event.message.tp
+        return tp
+
+    @property
+    def first(self) -> int:
+        """Offset of the first record."""
+        return self.records[0].offset
+
+    @property
+    def last(self) -> int:
+        """Offset of the last record."""
+        return self.records[-1].offset
+
+
+class Gathering:
+    """Gathers while batches are worked on.
+
+    A batch is full, or has waited ``max_wait_s`` since its first record came: a deadline, which Faust's ``take`` does
+    not keep (its timer repeats whatever comes).
+
+    Args:
+        max_batch: records in a batch at most.
+        max_wait_s: how long a record waits for others, if the agent is free.
+        room: `put` waits while so many records wait.
+        clock: monotonic seconds of the loop's timers; default: the running loop's.
+    """
+
+    def __init__(
+        self, max_batch: int, max_wait_s: float, *, room: int, clock: Callable[[], float] | None = None
+    ) -> None:
+        self._max_batch, self._max_wait_s, self._room = max_batch, max_wait_s, room
+        self._clock = clock
+        self._waiting: deque[tuple[float, Run]] = deque()
+        self._count = 0
+        self._changed = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a whole batch waits."""
+        return self._count >= self._max_batch
+
+    async def put(self, run: Run) -> None:
+        """Add what came; waits while there is no room."""
+        while self._count >= self._room:
+            self._taken.clear()
+            await self._taken.wait()
+        self._waiting.append((self._now(), run))
+        self._count += len(run.records)
+        self._changed.set()
+
+    async def take(self) -> list[Run]:
+        """Wait for a batch and take it, the oldest records first."""
+        while not self.is_full:
+            left_s = self._waiting[0][0] + self._max_wait_s - self._now() if self._waiting else None
+            if left_s is not None and left_s <= 0:
+                break
+            await self._change(left_s)
+        return self._cut()
+
+    async def _change(self, bound_s: float | None) -> None:
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(bound_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _cut(self) -> list[Run]:
+        batch: list[Run] = []
+        missing = self._max_batch
+        while missing and self._waiting:
+            arrived_s, run = self._waiting.popleft()
+            if len(run.records) > missing:
+                self._waiting.appendleft((arrived_s, Run(run.event, run.records[missing:])))
+                run = Run(run.event, run.records[:missing])
+            batch.append(run)
+            missing -= len(run.records)
+        self._count -= self._max_batch - missing
+        self._taken.set()
+        return batch
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() if self._clock is None else self._clock()
