@@ -17,7 +17,7 @@ from worker.published import PublishedTail
 from worker.settings import COUNTS_TABLE, KafkaSettings, WorkerSettings
 from worker.table import MonotoneTable
 
-log = structlog.get_logger("worker.app")
+log = structlog.get_logger("worker")
 
 _SESSION_TIMEOUT_S = 6.0
 _POSITION_TIMEOUT_S = 5.0
@@ -58,6 +58,7 @@ class EmotionApp(faust.App):
         """Learn what stands on the output topics from ``starts`` (partition -> offset) on."""
         published = await asyncio.to_thread(self._tail.read, starts)
         self.progress.start_from(starts, published)
+        log.info("partitions assigned", starts=starts, published_before=len(published))
 
     async def reread_dropped(self, ends: Mapping[int, int]) -> None:
         """Read again what was fetched, or is listed in ``ends``, and never came.

@@ -1,0 +1,182 @@
+"""Runs a scenario against a broker and checks what it left behind."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.chaos.checks import Expected, check_outcomes
+from tests.chaos.fleet import Fleet, freeze, thaw
+from tests.chaos.ledger import Ledger, read_all, read_ledger
+from tests.chaos.load import Load
+from tests.chaos.report import Report
+from tests.chaos.scenario import Act, Scenario, Step
+from tests.stream import wait_for
+from worker.brokers import LocalBroker
+from worker.settings import KafkaSettings, WorkerSettings
+
+_LOOK_EVERY_S = 0.5
+_COUNTED_BOUND_S = 300.0
+_BATCHES_IN_FLIGHT = 2
+"""A worker scores one batch while it publishes another."""
+_ROLLING = ("1m", "5m", "1h")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the scenario is played."""
+
+    broker: LocalBroker
+    kafka: KafkaSettings
+    worker: WorkerSettings
+    bundles: tuple[Path, ...]
+    folder: Path
+    console: Console
+
+
+class Driver:
+    """Plays one scenario."""
+
+    def __init__(self, stage: Stage, scenario: Scenario, seed: int, tweets: int, rate: float, workers: int) -> None:
+        self._stage, self._scenario, self._seed = stage, scenario, seed
+        self._load = Load(stage.kafka, seed, tweets, rate)
+        self._fleet = Fleet(stage.kafka, stage.worker, stage.bundles, stage.folder, workers)
+        self._acts: Counter[str] = Counter()
+        self._alone_until: dict[int, int] = {}
+        self._started = time.monotonic()
+
+    def run(self) -> Report:
+        self._load.start()
+        try:
+            self._fleet.start(self._fleet.members[0], 0)
+            for step in self._scenario.alone:
+                self._play(step)
+            self._end_of_being_alone()
+            for step in self._scenario.together:
+                self._play(step)
+            tweets = self._load.finish()
+            self._wait_until_counted(tweets)
+            return self._report()
+        finally:
+            self._load.abandon()
+            self._fleet.end()
+
+    def _play(self, step: Step) -> None:
+        if step.when_ready:
+            self._fleet.wait_until_ready()
+        self._watch(step.after_s)
+        self._say(step)
+        self._acts[step.act] += 1
+        running = self._fleet.running
+        member = running[step.member % len(running)]
+        match step.act:
+            case Act.KILL:
+                member.stream.kill()
+                self._fleet.start(member, step.bundle)
+            case Act.TERMINATE:
+                self._fleet.terminate(member, must_be_clean=member.is_ready())
+                self._fleet.start(member, step.bundle)
+            case Act.JOIN:
+                idle = [one for one in self._fleet.members if one not in running]
+                if idle:
+                    self._fleet.start(idle[0], step.bundle)
+            case Act.LEAVE:
+                if len(running) > 1:
+                    self._fleet.terminate(member, must_be_clean=member.is_ready())
+            case _:
+                self._break_broker(step)
+
+    def _break_broker(self, step: Step) -> None:
+        broker = self._stage.broker
+        if step.act is Act.BROKER_PAUSE:
+            self._pause_broker(step.lasting_s)
+            return
+        if step.act is Act.BROKER_KILL:
+            broker.kill()
+        else:
+            broker.stop()
+        broker.start()
+
+    def _pause_broker(self, lasting_s: float) -> None:
+        pid = self._stage.broker.pid
+        freeze(pid)
+        try:
+            self._watch(lasting_s)
+        finally:
+            thaw(pid)
+
+    def _say(self, step: Step) -> None:
+        running = ", ".join(member.name for member in self._fleet.running)
+        self._stage.console.print(
+            f"{time.monotonic() - self._started:6.1f} s  {step.act}  ({running}; {self._load.confirmed} produced)"
+        )
+
+    def _watch(self, seconds: float) -> None:
+        """Let it run, supervised and asked all the time."""
+        until = time.monotonic() + seconds
+        while (left_s := until - time.monotonic()) > 0:
+            self._fleet.supervise()
+            self._fleet.look()
+            time.sleep(min(_LOOK_EVERY_S, max(left_s, 0.0)))
+
+    def _end_of_being_alone(self) -> None:
+        """From here on a repeat may be the work of two workers."""
+        self._load.hold()
+        self._wait_until_counted(self._load.confirmed)
+        for message in read_all(self._stage.kafka, self._stage.kafka.raw_topic):
+            partition, offset = message.partition() or 0, message.offset() or 0
+            self._alone_until[partition] = max(self._alone_until.get(partition, 0), offset + 1)
+        self._load.go_on()
+
+    def _wait_until_counted(self, tweets: int) -> None:
+        """Every running worker must come to know of all tweets."""
+
+        def all_counted() -> bool:
+            self._fleet.supervise()
+            self._fleet.look()
+            return all(self._total(index) >= tweets for index in range(len(self._fleet.running)))
+
+        wait_for(all_counted, _COUNTED_BOUND_S, lambda: f"not all of {tweets} were counted; see {self._stage.folder}")
+
+    def _total(self, index: int) -> int:
+        answer = self._fleet.counts(self._fleet.running[index], f"{self._stage.worker.retention_s:.0f}s")
+        return int(answer["total"] + answer["dead"])
+
+    def _report(self) -> Report:
+        ledger = read_ledger(self._stage.kafka)
+        errors, windows = self._count_errors(ledger)
+        rebalances = self._fleet.rebalances()
+        return Report(
+            seed=self._seed,
+            took_s=time.monotonic() - self._started,
+            tweets=len(ledger.raw),
+            acts=dict(self._acts),
+            crashes=dict(self._fleet.crashes),
+            rebalances=rebalances,
+            outcomes=check_outcomes(ledger, self._alone_until),
+            repeats_bound=rebalances * _BATCHES_IN_FLIGHT * self._stage.worker.max_batch,
+            count_errors=tuple(errors),
+            windows_checked=windows,
+            wrong=tuple(self._fleet.wrong),
+            largest_mb=max(member.largest_mb for member in self._fleet.members),
+        )
+
+    def _count_errors(self, ledger: Ledger) -> tuple[list[str], int]:
+        """Ask every worker for every bucket and for rolling windows."""
+        bucket_s = self._stage.worker.bucket_s
+        expected = Expected(ledger, bucket_s)
+        errors: list[str] = []
+        asked = 0
+        for member in self._fleet.running:
+            for moment_s in expected.buckets:
+                at = datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+                for window in (f"{bucket_s:.0f}s", *_ROLLING):
+                    answer = self._fleet.counts(member, window, at)
+                    first = moment_s - answer["window_s"] + bucket_s
+                    inside = [bucket for bucket in expected.buckets if first <= bucket <= moment_s]
+                    errors += [f"{member.name}: {wrong}" for wrong in expected.errors(answer, inside)]
+                    asked += 1
+        return errors, asked

@@ -1,0 +1,135 @@
+"""The workers of one stream: started, killed, restarted where they end by themselves, and asked all the time."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.stream import PARTITIONS, START_BOUND_S, Stream, wait_for
+from worker.settings import KafkaSettings, WorkerSettings
+
+ASSIGNED = "partitions assigned"
+"""What a worker logs at the end of each rebalance."""
+
+
+class Member:
+    """One place for a worker: its folder, its port, and the process that is there now."""
+
+    def __init__(self, number: int, kafka: KafkaSettings, worker: WorkerSettings, folder: Path) -> None:
+        self.name = f"worker-{number}"
+        self.data_dir = folder / self.name
+        self.stream = Stream(kafka, worker, folder / f"{self.name}.log")
+        self.largest_mb = 0.0
+        self._least: int | None = None
+
+    def start(self, bundle: Path) -> None:
+        self._least = None
+        self.stream.start(
+            WORKER_BUNDLE=str(bundle), WORKER_DATA_DIR=str(self.data_dir), WORKER_LOG_FORMAT="json", WORKER_THREADS="1"
+        )
+
+    @property
+    def pid(self) -> int | None:
+        return None if self.stream.process is None else self.stream.process.pid
+
+    def ended_with(self) -> int | None:
+        """Exit code of a process that ended by itself."""
+        return None if self.stream.process is None else self.stream.process.poll()
+
+    def is_ready(self) -> bool:
+        try:
+            return bool(self.stream.get("/readyz")["ready"])
+        except OSError:
+            return False
+
+    def look(self, window: str) -> str | None:
+        """Ask for the counts; what is wrong with the answer, else None."""
+        self.largest_mb = max(self.largest_mb, memory_mb(self.pid))
+        try:
+            answer = self.stream.get(f"/counts?window={window}")
+        except OSError:
+            return None  # starting or stopping
+        partitions = [partition["partition"] for partition in answer["partitions"]]
+        if partitions != list(range(PARTITIONS)):
+            return f"{self.name} answered for partitions {partitions} only"
+        total = answer["total"] + answer["dead"]
+        if self._least is not None and total < self._least:
+            return f"{self.name} went back from {self._least} to {total} tweets"
+        if answer["complete"] or self._least is not None:
+            self._least = total
+        return None
+
+
+def memory_mb(pid: int | None) -> float:
+    """Resident memory of a process as the kernel tells it (proc(5)); 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+class Fleet:
+    """Up to ``most`` workers on one stream."""
+
+    def __init__(
+        self, kafka: KafkaSettings, worker: WorkerSettings, bundles: Sequence[Path], folder: Path, most: int
+    ) -> None:
+        self.members = [Member(number, kafka, worker, folder) for number in range(1, most + 1)]
+        self.bundles = bundles
+        self.crashes: Counter[int] = Counter()
+        self.wrong: list[str] = []
+        self._window = f"{worker.retention_s:.0f}s"
+
+    @property
+    def running(self) -> list[Member]:
+        return [member for member in self.members if member.stream.process is not None]
+
+    def start(self, member: Member, bundle: int) -> None:
+        member.start(self.bundles[bundle % len(self.bundles)])
+
+    def supervise(self) -> None:
+        """Start again what ended by itself, as a supervisor does; note the exit code."""
+        for member in self.running:
+            code = member.ended_with()
+            if code is not None:
+                self.crashes[code] += 1
+                self.start(member, 0)
+
+    def look(self) -> None:
+        """Ask every worker for its counts, and note what is wrong with an answer."""
+        self.wrong += [wrong for member in self.running if (wrong := member.look(self._window))]
+
+    def terminate(self, member: Member, *, must_be_clean: bool) -> None:
+        code = member.stream.terminate()
+        if must_be_clean and code != 0:
+            self.wrong.append(f"{member.name} ended with {code} at SIGTERM")
+
+    def wait_until_ready(self) -> None:
+        def all_ready() -> bool:
+            self.supervise()
+            return all(member.is_ready() for member in self.running)
+
+        wait_for(all_ready, 2 * START_BOUND_S, lambda: "a worker does not become ready")
+
+    def rebalances(self) -> int:
+        """How often partitions were assigned, from the logs."""
+        logs = [member.stream.log for member in self.members if member.stream.log.exists()]
+        return sum(log.read_text(errors="replace").count(ASSIGNED) for log in logs)
+
+    def counts(self, member: Member, window: str, at: str | None = None) -> dict[str, Any]:
+        return member.stream.get(f"/counts?window={window}" + (f"&at={at}" if at else ""))
+
+    def end(self) -> None:
+        for member in self.running:
+            member.stream.kill()
+
+
+def freeze(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+
+
+def thaw(pid: int) -> None:
+    os.kill(pid, signal.SIGCONT)

@@ -1,0 +1,88 @@
+"""What stands on the topics at the end, read with a client of the test's own."""
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from tests.stream import PARTITIONS
+from worker.settings import KafkaSettings
+
+Place = tuple[int, int]
+"""Partition and offset of a raw tweet."""
+_SILENCE_S = 30.0
+DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One event or dead letter as it was found."""
+
+    place: Place
+    stands_in: int
+    label: str
+    """The emotion, or `DEAD`."""
+    event_time_s: float
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Raw tweets by place, and what was written, in the order of each output partition."""
+
+    raw: set[Place] = field(default_factory=set)
+    events: list[Written] = field(default_factory=list)
+    letters: list[Written] = field(default_factory=list)
+
+    def by_place(self) -> dict[Place, list[Written]]:
+        found: dict[Place, list[Written]] = defaultdict(list)
+        for written in (*self.events, *self.letters):
+            found[written.place].append(written)
+        return found
+
+
+def read_ledger(kafka: KafkaSettings) -> Ledger:
+    """Everything on the raw, emotion and dead-letter topics."""
+    ledger = Ledger()
+    for message in read_all(kafka, kafka.raw_topic):
+        ledger.raw.add((message.partition() or 0, message.offset() or 0))
+    ledger.events = [_written(message) for message in read_all(kafka, kafka.emotion_topic)]
+    ledger.letters = [_written(message) for message in read_all(kafka, kafka.dead_topic)]
+    return ledger
+
+
+def _written(message: Message) -> Written:
+    value: dict[str, Any] = orjson.loads(message.value() or b"")
+    source = value["source"]
+    return Written(
+        (source["partition"], source["offset"]),
+        message.partition() or 0,
+        value.get("label", DEAD),
+        datetime.fromisoformat(value["event_time"]).timestamp(),
+    )
+
+
+def read_all(kafka: KafkaSettings, topic: str) -> list[Message]:
+    """All records of a topic; each partition in its order."""
+    consumer = Consumer(
+        kafka.client_config() | {"group.id": "ledger", "auto.offset.reset": "earliest", "enable.partition.eof": True}
+    )
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
+    found: list[Message] = []
+    unread, heard_at = set(range(PARTITIONS)), time.monotonic()
+    try:
+        while unread:
+            for message in consumer.consume(1000, 0.5):
+                heard_at = time.monotonic()
+                error = message.error()
+                if error is None:
+                    found.append(message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    unread.discard(message.partition() or 0)
+            assert time.monotonic() - heard_at < _SILENCE_S, f"cannot read {topic} to its end"
+    finally:
+        consumer.close()
+    return found
