@@ -30,6 +30,8 @@ class Stream:
         self.kafka, self.worker, self.log = kafka, worker, log
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.command: tuple[str, ...] = ("worker", "run")
+        """The module that is run, and its arguments."""
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +51,7 @@ class Stream:
     def start(self, *options: str, **environment: str) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run", *options],
+                [sys.executable, "-m", *self.command, *options],
                 stderr=log,
                 stdout=log,
                 env=self.environment(**environment),

@@ -21,9 +21,10 @@ from faust.types import EventT, StreamT
 
 from schemas.emotions import EMOTIONS
 from worker.counts import count_outcomes
+from worker.crashes import CrashJournal
 from worker.gathering import Gathering, Run
 from worker.inference.engine import Engine
-from worker.labelling import Rules, label_batch
+from worker.labelling import Rules
 from worker.metrics import Metrics
 from worker.progress import Place
 from worker.publisher import Publisher, Record
@@ -72,6 +73,7 @@ class ScoreAgent:
             abstain_threshold=engine.manifest.abstain_threshold if threshold is None else threshold,
             max_text_chars=worker.max_text_chars,
         )
+        self._journal = CrashJournal(worker.data_dir, kafka.raw_topic)
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._publish_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._finishing: asyncio.Task[None] | None = None
@@ -149,7 +151,7 @@ class ScoreAgent:
         records = [record for run in runs for record in run.records]
         started = time.perf_counter()
         outcomes = await asyncio.get_running_loop().run_in_executor(
-            self._model_thread, label_batch, records, self._engine, self._rules, self._app.progress.published
+            self._model_thread, self._journal.label, records, self._engine, self._rules, self._app.progress.published
         )
         return _Batch(runs, outcomes, time.perf_counter() - started)
 
@@ -205,6 +207,7 @@ class ScoreAgent:
             await asyncio.wait({self._finishing})
         self._model_thread.shutdown(wait=False)
         self._publish_thread.shutdown(wait=False)
+        self._journal.close()
 
 
 @contextmanager

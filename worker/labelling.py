@@ -90,7 +90,7 @@ def _score(cleaned: list[str], engine: Engine) -> list[NDArray[np.float32] | Fai
         return []
     try:
         return list(engine.predict_cleaned(cleaned))
-    except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the other tweets go on
+    except BaseException as error:  # noqa: BLE001 - a panic of the tokenizer is no Exception; the other tweets go on
         if len(cleaned) == 1:
             return [Failure(Reason.ENGINE_FAILED, f"{type(error).__name__}: {error}"[:500])]
     middle = len(cleaned) // 2
@@ -155,6 +155,12 @@ def _encode(event: dict[str, object]) -> bytes:
     except orjson.JSONEncodeError:  # a lone surrogate in an optional field
         scrubbed = {k: v.encode(errors="replace").decode() if isinstance(v, str) else v for k, v in event.items()}
         return orjson.dumps(scrubbed, option=orjson.OPT_UTC_Z)
+
+
+def killed_the_worker(record: RawRecord, crashes: int, now_s: float) -> Outcome:
+    """The dead letter of a tweet that was in flight, at last alone, when the process died ``crashes`` times."""
+    detail = f"the worker died {crashes} times while this tweet was labelled, the last time alone"
+    return _dead(record, Failure(Reason.KILLED_THE_WORKER, detail), now_s)
 
 
 def _dead(record: RawRecord, failure: Failure, failed_s: float) -> Outcome:

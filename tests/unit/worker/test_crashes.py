@@ -1,0 +1,152 @@
+"""A tweet that kills the process: what a worker concludes from the note that the last one left."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from schemas.dead_letter import DeadLetter, Reason
+from worker.crashes import ALONE_AFTER, DEAD_AFTER, CrashJournal, Place
+from worker.inference.engine import Engine, load_engine
+from worker.labelling import Rules, label_batch
+from worker.records import Counted, Outcome, RawRecord
+
+TOPIC = "raw"
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing that runs after it may have an effect on the folder."""
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_bundle: Path) -> Engine:
+    return load_engine(tiny_bundle, threads=1)
+
+
+def record(partition: int, offset: int) -> RawRecord:
+    return RawRecord(TOPIC, partition, offset, None, b"so happy", (), 1_800_000_000.0)
+
+
+class Worker:
+    """One process on a folder: labels batches until a poison tweet ends it."""
+
+    def __init__(self, folder: Path, engine: Engine, poison: set[Place]) -> None:
+        self.batches: list[list[Place]] = []
+        self._folder, self._engine, self._poison = folder, engine, poison
+        self._note = folder / "labelling.json"
+        self.journal = CrashJournal(folder, TOPIC, self._label)
+
+    def _label(
+        self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
+    ) -> list[Outcome]:
+        places = [(one.partition, one.offset) for one in records]
+        self.batches.append(places)
+        if self._poison & set(places):
+            self.left_behind = self._note.read_bytes()
+            raise Killed
+        return label_batch(records, engine, rules, published)
+
+    def work(self, *places: Place, published: Mapping[Place, Counted] | None = None) -> list[Outcome] | None:
+        """None where the process dies."""
+        try:
+            records = [record(*place) for place in places]
+            return self.journal.label(records, self._engine, Rules(), published or {})
+        except Killed:
+            self.journal.close()
+            self._note.write_bytes(self.left_behind)
+            return None
+
+
+BATCH: tuple[Place, ...] = ((0, 5), (0, 6), (1, 9), (0, 7), (1, 10))
+
+
+def test_a_poison_tweet_is_alone_after_two_crashes_and_a_dead_letter_after_three(
+    tmp_path: Path, engine: Engine
+) -> None:
+    poison = {(1, 9)}
+    for _ in range(ALONE_AFTER):
+        worker = Worker(tmp_path, engine, poison)
+        assert worker.work(*BATCH) is None
+        assert worker.batches == [list(BATCH)]
+    worker = Worker(tmp_path, engine, poison)
+    assert worker.work(*BATCH) is None
+    assert worker.batches == [[(0, 5)], [(0, 6)], [(1, 9)]]
+    outcomes = Worker(tmp_path, engine, poison).work(*BATCH)
+    assert outcomes is not None
+    assert [(outcome.partition, outcome.offset) for outcome in outcomes] == list(BATCH)
+    dead = [outcome for outcome in outcomes if outcome.reason]
+    assert [(one.partition, one.offset, one.reason) for one in dead] == [(1, 9, Reason.KILLED_THE_WORKER)]
+    assert str(DEAD_AFTER) in DeadLetter.model_validate_json(dead[0].value or b"").detail
+
+
+def test_two_poison_tweets_that_take_turns_are_both_found(tmp_path: Path, engine: Engine) -> None:
+    poison: set[Place] = {(0, 1), (1, 1)}
+    batches: tuple[tuple[Place, ...], ...] = (((0, 0), (0, 1)), ((1, 0), (1, 1)))
+    for crashes in range(10):
+        first, second = batches if crashes % 2 else batches[::-1]
+        worker = Worker(tmp_path, engine, poison)
+        if worker.work(*first) is not None and worker.work(*second) is not None:
+            break
+    else:
+        pytest.fail("the worker dies for ever")
+    assert crashes == 2 * DEAD_AFTER
+
+
+def test_whoever_survives_is_acquitted(tmp_path: Path, engine: Engine) -> None:
+    assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
+    healed = Worker(tmp_path, engine, set())
+    assert healed.work(*BATCH) is not None
+    assert healed.batches == [list(BATCH)]
+    for _ in range(ALONE_AFTER):
+        assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
+
+
+def test_a_letter_that_was_published_before_the_crash_is_not_written_again(tmp_path: Path, engine: Engine) -> None:
+    for _ in range(DEAD_AFTER):
+        assert Worker(tmp_path, engine, {(0, 5)}).work((0, 5)) is None
+    published = {(0, 5): Counted(1_800_000_000.0, None)}
+    outcomes = Worker(tmp_path, engine, set()).work((0, 5), published=published)
+    assert outcomes is not None
+    assert outcomes[0].value is None
+
+
+def test_an_error_that_is_no_crash_leaves_no_note(tmp_path: Path, engine: Engine) -> None:
+    def fails(*_: object) -> list[Outcome]:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        CrashJournal(tmp_path, TOPIC, fails).label([record(0, 1)], engine, Rules(), {})
+    assert Worker(tmp_path, engine, set()).journal._crashes == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"topic": "another", "runs": [[0, 1, 1]]}\n'])
+def test_a_note_that_says_nothing_is_begun_anew(tmp_path: Path, engine: Engine, content: bytes) -> None:
+    (tmp_path / "labelling.json").write_bytes(content)
+    worker = Worker(tmp_path, engine, set())
+    assert worker.journal._crashes == {}
+    assert worker.work((0, 1)) is not None
+
+
+def test_a_longer_note_before_is_overwritten(tmp_path: Path, engine: Engine) -> None:
+    worker = Worker(tmp_path, engine, set())
+    worker.work(*((partition, 1_000_000) for partition in range(30)))
+    worker.work((0, 1))
+    assert Worker(tmp_path, engine, set()).journal._crashes == {}
+
+
+def test_a_folder_that_cannot_be_made_costs_no_tweet(tmp_path: Path, engine: Engine) -> None:
+    (tmp_path / "file").touch()
+    journal = CrashJournal(tmp_path / "file" / "data", TOPIC)
+    assert len(journal.label([record(0, 1)], engine, Rules(), {})) == 1
+
+
+def test_a_full_disk_costs_no_tweet(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(tmp_path, engine, set())
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("worker.crashes.os.pwrite", full)
+    outcomes = worker.work(*BATCH)
+    assert outcomes is not None
+    assert len(outcomes) == len(BATCH)
