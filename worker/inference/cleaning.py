@@ -33,13 +33,15 @@ _MARK_RUN = re.compile(
     "\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
 _URL = re.compile(r"(?:https?://|www\.|pic\.twitter\.com/|\bt\.co/|\bbit\.ly/)[^\s<>]*", re.IGNORECASE)
-_USER = re.compile(r"(?<![\w@])@+\w+")
-_HASHTAG = re.compile(r"(?<!#)#+(\w+)")
+_USER = re.compile(r"@(?<![\w@]@)@*\w+")
+_HASHTAG = re.compile(r"#(?<!##)#*(\w+)")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])|_+")
 _LONG_LETTERS = re.compile(r"([^\W\d_])\1{2,}")
 _LONG_MARKS = re.compile(r"([^\w\s])\1{3,}")
-_MAY_NEED_MORE = re.compile(r"[&@#/\\]|www|[^\x00-\x7f]", re.IGNORECASE)
-"""What one step takes away can uncover work for another; a text with none of these is done after one pass."""
+_LETTER_THRICE = re.compile(r"([a-z])\1\1")
+_NO_ASCII = re.compile(r"[^\x00-\x7f]")
+_NO_MARKS = bytes(code for code in range(128) if chr(code).isalnum() or chr(code).isspace() or chr(code) == "_")
+_ENOUGH_MARKS = 4
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "‛": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "…": "..."})
 _ASIDE = re.compile(r"<url>|<user>|(?<!\S):[a-z0-9][a-z0-9 '.,!()&-]*:(?!\S)")
 
@@ -57,10 +59,6 @@ _EMOTICONS: dict[str, tuple[str, ...]] = {
     ":kissing face:": (":*", ":-*", ";*"),
 }
 _WORD_OF_EMOTICON = {face: word for word, faces in _EMOTICONS.items() for face in faces}
-_EMOTICON = re.compile(
-    r"(?<!\S)(?:" + "|".join(re.escape(face) for face in sorted(_WORD_OF_EMOTICON, key=len, reverse=True)) + r")(?!\S)"
-)
-_EMOTICON_HINT = re.compile(r"[:;=^<>_|]|x[dp]|t\.t|o\.o|-\.-|\(")
 
 
 def clean(text: str) -> str:
@@ -71,9 +69,11 @@ def clean(text: str) -> str:
     than twice are squeezed to two; control and invisible characters go.
     """
     current = _pass(text)
-    if not _MAY_NEED_MORE.search(text):
+    if _is_settled(text):
         return current
     for _ in range(_MOST_PASSES):
+        if _is_settled(current):
+            break
         following = _pass(current)
         if following == current:
             break
@@ -81,26 +81,56 @@ def clean(text: str) -> str:
     return current
 
 
+def _is_settled(text: str) -> bool:
+    """Whether one pass is enough; what one step takes away can uncover work for another (ADR 21)."""
+    return (
+        text.isascii()
+        and not ("&" in text or "@" in text or "#" in text or "/" in text or "\\" in text)
+        and "www" not in text.lower()
+    )
+
+
 def _pass(text: str) -> str:
     if not text.isascii():
-        text = _repair(text)
+        text = _to_ascii(text)
     if "&" in text:
         text = _unescape(text)
-    if not text.isascii():
-        text = _to_plain_unicode(text)
-    text = _UNSEEN.sub("", text)
+        if not text.isascii():
+            text = _to_plain_unicode(text)
+    if not (text.isascii() and text.isprintable()):
+        text = _UNSEEN.sub("", text)
     if "/" in text or "www." in text.lower():
         text = _URL.sub(f" {URL} ", text)
     if "@" in text:
         text = _USER.sub(f" {USER} ", text)
     if "#" in text:
         text = _HASHTAG.sub(_split_hashtag, text)
-    text = text.lower().replace("\\n", " ")
-    text = _LONG_LETTERS.sub(r"\1\1", text)
-    if _EMOTICON_HINT.search(text):
-        text = _EMOTICON.sub(lambda match: _WORD_OF_EMOTICON[match[0]], text)
-    text = _LONG_MARKS.sub(r"\1\1\1", text)
-    return " ".join(text.split())
+    return _squeeze(text.lower().replace("\\n", " "))
+
+
+def _squeeze(text: str) -> str:
+    """Elongations shortened, emoticons named, one space between words."""
+    is_ascii = text.isascii()
+    if not is_ascii or _LETTER_THRICE.search(text):
+        text = _LONG_LETTERS.sub(r"\1\1", text)
+    words = text.split()
+    if not _WORD_OF_EMOTICON.keys().isdisjoint(words):
+        words = [_WORD_OF_EMOTICON.get(word, word) for word in words]
+    text = " ".join(words)
+    if not is_ascii or len(text.encode().translate(None, _NO_MARKS)) >= _ENOUGH_MARKS:
+        text = _LONG_MARKS.sub(r"\1\1\1", text)
+    return text
+
+
+def _to_ascii(text: str) -> str:
+    """Plain Unicode, in one step where each odd character has an ASCII form of its own, as quotes and emoji have."""
+    odd, forms = set(_NO_ASCII.findall(text)), _ascii_forms()
+    if "&" in text or not odd <= forms.keys():
+        text = _repair(text)
+        return text if "&" in text or text.isascii() else _to_plain_unicode(text)
+    for character in odd:
+        text = text.replace(character, forms[character])
+    return text.replace("`", "'")
 
 
 def _repair(text: str) -> str:
@@ -142,6 +172,16 @@ def _emoji_names() -> dict[int, str]:
     return names
 
 
+@functools.cache
+def _ascii_forms() -> dict[str, str]:
+    """What `_to_plain_unicode` makes of a character, where that is ASCII whatever stands beside it."""
+    names = _emoji_names()
+    named = {chr(code): name for code, name in names.items() if unicodedata.normalize("NFKC", chr(code)) == chr(code)}
+    quotes = {chr(code): plain for code, plain in _QUOTES.items() if code > 127}
+    unseen = [chr(code) for code in range(128, 0x110000) if _UNSEEN.match(chr(code))]
+    return {**named, **quotes, **dict.fromkeys(unseen, "")}
+
+
 def _ascii_name(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9 -]+", "", plain).strip() or "symbol"
@@ -152,7 +192,7 @@ def has_words(cleaned: str) -> bool:
     if "<" in cleaned or ":" in cleaned:
         # Neighbouring names share no space once one is removed, so each match consumes only itself.
         cleaned = _ASIDE.sub("", cleaned)
-    return any(character.isalpha() for character in cleaned)
+    return cleaned[:1].isalpha() or any(character.isalpha() for character in cleaned)
 
 
 _CASES = (

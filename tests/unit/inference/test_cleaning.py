@@ -4,7 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from worker.inference.cleaning import clean, has_words
+from tests import plain_cleaning
+from worker.commands.bench.load import read_texts
+from worker.inference.cleaning import clean, cleaner_id, has_words
 
 PIECES = [*"@#&<>:;()/\\_^.'!|=*3aAbBxXdDoOtTnN019 \n\t\x00é’“…İßǅﬁ"]
 PIECES += [
@@ -103,3 +105,24 @@ def test_what_has_no_words_is_recognised(raw: str) -> None:
 @pytest.mark.parametrize("raw", ["ok", "@a no \U0001f602", "#sad", "note: this is: bad", "とても嬉しい"])
 def test_what_has_words_is_scored(raw: str) -> None:
     assert has_words(clean(raw))
+
+
+@given(NASTY)
+@settings(max_examples=1500, deadline=None)
+@example("`\u2019")
+@example("a\\n@bob")
+@example("\u2122\ufe0f:) &#8217;")
+def test_the_fast_way_and_the_plain_way_give_the_same(text: str) -> None:
+    assert clean(text) == plain_cleaning.clean(text)
+
+
+def test_the_fast_way_and_the_plain_way_give_the_same_for_tweets_with_every_piece_put_in() -> None:
+    for number, text in enumerate(read_texts()):
+        middle = number % (len(text) + 1)
+        for piece in PIECES:
+            odd = text[:middle] + piece + text[middle:]
+            assert clean(odd) == plain_cleaning.clean(odd)
+
+
+def test_the_cleaner_is_the_one_that_the_shipped_bundles_name() -> None:
+    assert cleaner_id() == "e124ff3ad7bbc886"
