@@ -13,6 +13,10 @@ from worker.brokers import ApacheKafka, EmbeddedBroker, LocalBroker
 from worker.commands.topics import create_topics
 from worker.settings import KafkaSettings, WorkerSettings
 
+# Tiny models learn fastest on one thread; on a busy machine two wait for each other.
+for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 KAFKA_HOME = os.environ.get("KAFKA_HOME")
 BROKERS = ["embedded", pytest.param("apache", marks=pytest.mark.skipif(KAFKA_HOME is None, reason="no KAFKA_HOME"))]
 

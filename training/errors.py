@@ -19,3 +19,15 @@ class TooFewRows(TrainingError):
 
 class ExportRefused(TrainingError):
     """The served model would break the precision rule or the batch-independence rule."""
+
+
+class HubUnreachable(TrainingError):
+    """The Hugging Face Hub does not answer, or does not have what was asked for."""
+
+
+class TeacherUnfit(TrainingError):
+    """A teacher has other labels than ours, or knows other rows."""
+
+
+class DiskFull(TrainingError):
+    """There is no room for what was to be written; what was there before is whole."""

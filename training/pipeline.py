@@ -11,13 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas.bundle import MANIFEST_FILE, BundleManifest
+from training.data.rows import ROWS_FILE, TARGETS, is_certain
 from training.errors import DataUnreadable, ExportRefused, TooFewRows, TrainingError
 from training.export import Candidate, export
-from training.prepare import TARGETS, is_certain
 from worker.inference.bundle import TOKENIZER_FILE
 from worker.inference.engine import softmax
 
-ROWS_FILE = "rows.parquet"
 RUN_FILE = "run.json"
 VOCABULARY_FILE = "vocabulary.json"
 TEACHER_FILE = "teacher-logits.npy"

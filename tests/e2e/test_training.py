@@ -59,8 +59,10 @@ def glove(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_own_rows_become_a_bundle_that_the_worker_serves(corpus: Path, glove: Path, tmp_path: Path) -> None:
     prepared, run, bundle = tmp_path / "prepared", tmp_path / "run", tmp_path / "bundle"
-    report = json.loads(invoke("prepare", "--rows", corpus, "--out", prepared).output)
-    assert set(report["classes"]) == {"train", "val"}
+    assert "read " in invoke("prepare", "--rows", corpus, "--out", prepared).output
+    report = json.loads((prepared / "report.json").read_text())
+    assert set(report["split"]["classes"]) == {"train", "val", "test"}
+    assert "http" not in (prepared / "report.html").read_text().replace("http://www.w3.org/", "")
     trained = invoke(
         *("train", "lstm", "--prepared", prepared, "--glove", glove, "--preset", "tiny"),
         *("--epochs", 12, "--learning-rate", 0.02, "--out", run),
@@ -114,6 +116,7 @@ def test_near_duplicates_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": "x", "label": "boredom"}\n', "boredom"),
         ("b.jsonl", "not json\n", "line 1"),
         ("c.jsonl", '{"text": "so happy", "label": "joy"}\n', "fewer than 10"),
+        ("d.jsonl", "", "not one row"),
     ],
 )
 def test_unusable_data_is_named(tmp_path: Path, name: str, content: str, said: str) -> None:

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.emotions import EMOTIONS
+from training.data.labels import USUAL, target_of
+from training.data.rows import NONE_OF_SIX
+from training.data.tables import Columns, read_table
 from training.errors import TooFewRows
 from training.metrics import figures, mcnemar
-from training.sources import NONE_OF_SIX, own_file
 from worker.inference.engine import load_engine
 
 _WORST_SHOWN = 30
@@ -68,10 +70,11 @@ def compare(first: Path, second: Path, files: Sequence[Path]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[list[str], NDArray[np.bool_]]:
-    rows = [row for row in own_file(path) if row.target not in (None, NONE_OF_SIX)]
+    rows = [(row.text, target_of(row.labels, USUAL)) for row in read_table(path, Columns()) if row.labels is not None]
+    rows = [(text, target) for text, target in rows if target not in (None, NONE_OF_SIX)]
     if not rows:
         raise TooFewRows(f"{path} holds no rows with one of the six")
-    return [row.text for row in rows], np.asarray([row.target for row in rows]) > 0
+    return [text for text, _ in rows], np.asarray([target for _, target in rows]) > 0
 
 
 def _slices(texts: list[str], probabilities: NDArray[np.float32], accepted: NDArray[np.bool_]) -> dict[str, Any]:

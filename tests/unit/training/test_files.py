@@ -1,0 +1,51 @@
+import errno
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from training.__main__ import main
+from training.errors import DiskFull
+from training.files import replaced
+
+FULL = Path("/dev/full")
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    path.write_text("before")
+
+    def interrupted() -> None:
+        with replaced(path) as beside:
+            beside.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
+    assert path.read_text() == "before"
+    with replaced(path) as beside:
+        beside.write_text("after")
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+    assert path.read_text() == "after"
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    path.write_text("before")
+    with pytest.raises(DiskFull, match=r"no room to write .*kept\.txt; free some disk space"), replaced(path):
+        FULL.write_text("anything")
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_a_command_on_a_full_disk_ends_with_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import training.data.prepare as steps  # noqa: PLC0415 - what is replaced
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(steps, "prepare", full)
+    (tmp_path / "a.jsonl").write_text("")
+    result = CliRunner().invoke(main, ["prepare", "--rows", str(tmp_path / "a.jsonl"), "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "free some disk space" in result.output

@@ -1,0 +1,96 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas.emotions import EMOTIONS
+from training.data.merging import group_key, one_row_a_text
+from training.data.rows import TARGETS
+from training.data.splits import Shares, check_classes, split_rows, without_leaks
+from training.errors import TooFewRows
+
+
+def rows(counts: dict[str, int], *, source: str = "a", split: str = "") -> pd.DataFrame:
+    labels = [emotion for emotion, count in counts.items() for _ in range(count)]
+    frame = pd.DataFrame({"group": [f"{source} {label} {i}" for i, label in enumerate(labels)]})
+    frame = frame.assign(cleaned=frame["group"], text=frame["group"], source=source, split=split)
+    for emotion in EMOTIONS:
+        frame[f"p_{emotion}"] = [float(label == emotion) for label in labels]
+    return frame
+
+
+def test_small_classes_are_held_out_as_large_ones_are() -> None:
+    frame = rows({"joy": 2000, "anger": 40, "fear": 25})
+    frame["split"] = split_rows(frame, Shares(val=0.1, test=0.2))
+    for emotion in ("joy", "anger", "fear"):
+        part = frame.loc[frame[f"p_{emotion}"] == 1, "split"].value_counts(normalize=True)
+        assert 0.06 < part["val"] < 0.14
+        assert 0.13 < part["test"] < 0.27
+
+
+def test_a_text_lands_on_the_same_side_whatever_stands_beside_it() -> None:
+    few, more = rows({"joy": 800}), rows({"sadness": 900}, source="b")
+    alone = split_rows(few, Shares())
+    together = split_rows(pd.concat([few, more], ignore_index=True).sample(frac=1, random_state=3), Shares())
+    assert (alone == together[together.index < 800].sort_index()).all()
+    assert set(alone) == {"train", "val"}
+
+
+def test_another_fold_holds_out_other_rows() -> None:
+    frame = rows({"joy": 1000})
+    first, second = (split_rows(frame, Shares(fold=fold)) == "val" for fold in (0, 1))
+    assert 0.005 < (first & second).mean() < 0.02
+
+
+def test_official_splits_stay_and_a_missing_validation_part_comes_out_of_train() -> None:
+    frame = pd.concat([rows({"joy": 300}, split="train"), rows({"joy": 50}, split="test")], ignore_index=True)
+    frame["group"] = [str(i) for i in range(len(frame))]
+    split = split_rows(frame, Shares(test=0.5))
+    assert (split[300:] == "test").all()
+    assert split[:300].value_counts().keys().tolist() == ["train", "val"]
+
+
+def test_what_recurs_in_test_or_validation_leaves_train_in_every_source() -> None:
+    frame = pd.concat([rows({"joy": 4}, split=split, source="a") for split in ("train", "val", "test")])
+    frame["split"] = ["train"] * 4 + ["val"] * 4 + ["test"] * 4
+    kept, leaks = without_leaks(frame)
+    assert kept["split"].tolist() == ["test"] * 4
+    assert leaks["split"].tolist() == ["train"] * 4 + ["val"] * 4
+
+
+def test_near_duplicates_share_a_key() -> None:
+    key = group_key("what a lovely day at the lake")
+    assert key == group_key("@you What a LOVELY day at the lake!! #sun https://example.org/x")
+    assert key != group_key("what a lovely day at the sea")
+
+
+def test_equal_texts_become_one_and_people_go_before_hashtags() -> None:
+    frame = pd.concat([rows({"joy": 1}), rows({"love": 1}), rows({"anger": 1}, source="people")])
+    frame = frame.assign(cleaned="same", group="same")
+    merged, conflicts = one_row_a_text(frame, frozenset({"people"}), "mean")
+    assert (len(merged), conflicts) == (1, 0)
+    assert merged["p_anger"].item() == 1
+    merged, conflicts = one_row_a_text(frame[:2], frozenset(), "mean")
+    assert (merged["p_joy"].item(), merged["p_love"].item(), conflicts) == (0.5, 0.5, 1)
+    merged, _ = one_row_a_text(frame[:2], frozenset(), "first")
+    assert merged["p_joy"].item() == 1
+
+
+def test_rows_of_an_official_test_are_not_merged() -> None:
+    frame = pd.concat([rows({"joy": 1}, split="test"), rows({"love": 1}, split="test")]).assign(cleaned="same")
+    merged, _ = one_row_a_text(frame, frozenset(), "mean")
+    assert merged[TARGETS].max(axis=1).tolist() == [1, 1]
+
+
+def test_classes_that_cannot_be_learned_or_measured_are_named() -> None:
+    frame = rows(dict.fromkeys(EMOTIONS, 40))
+    frame["split"] = split_rows(frame, Shares())
+    check_classes(frame, allow_empty=False)
+    lacking = frame[frame["p_fear"] == 0]
+    with pytest.raises(TooFewRows, match=r"fewer than 10 training rows of fear \(0\).*--allow-empty-classes"):
+        check_classes(lacking, allow_empty=False)
+    check_classes(lacking, allow_empty=True)
+    unseen = frame[~((frame["p_joy"] == 1) & (frame["split"] == "val"))]
+    with pytest.raises(TooFewRows, match="no validation row of joy: too few groups"):
+        check_classes(unseen, allow_empty=False)
+    with pytest.raises(TooFewRows, match="fewer than 10"):
+        check_classes(frame[:0].assign(**dict.fromkeys(TARGETS, np.float32(0))), allow_empty=True)

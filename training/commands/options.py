@@ -1,0 +1,22 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(path_type=Path)
+DATA = click.option("--data", type=FOLDER, envvar="EMOTION_DATA", help="folder of the public sets (docs/training.md)")
+PREPARED = click.option("--prepared", type=FOLDER, required=True, help="folder that `prepare` wrote")
+GLOVE = click.option("--glove", type=FOLDER, envvar="EMOTION_GLOVE", help="GloVe .npz; default: below --data")
+RUN_OUT = click.option("--out", type=FOLDER, required=True, help="run folder; an interrupted run resumes")
+
+
+def given(**settings: Any) -> dict[str, Any]:
+    """The settings that were named on the command line."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def glove_path(glove: Path | None, data: Path | None) -> Path | None:
+    """The named GloVe file, else the one in the layout of the data folder."""
+    return glove or (data / "glove" / "glove.6B.100d.f16.npz" if data else None)

@@ -1,0 +1,1 @@
+"""From raw sets to prepared rows: load and inspect, clean, encode, split, save."""

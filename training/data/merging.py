@@ -1,0 +1,40 @@
+"""Equal texts become one row; near-duplicates get a key in common."""
+
+import re
+from typing import Literal
+
+import pandas as pd
+
+from training.data.rows import TARGETS
+from worker.inference.cleaning import clean
+
+Conflicts = Literal["mean", "first"]
+"""Equal texts with different labels get the mean of their targets, or the target of the first."""
+_ASIDES = re.compile(r"[@#]\w+|https?://\S+")
+_NOT_WORD = re.compile(r"[^a-z0-9]+")
+
+
+def group_key(text: str) -> str:
+    """What near-duplicates share: the cleaned words without hashtags, mentions and URLs.
+
+    A text that is nothing else keeps all its words.
+    """
+    bare = _NOT_WORD.sub(" ", clean(_ASIDES.sub(" ", text))).strip()
+    return bare if len(bare) > 8 else _NOT_WORD.sub(" ", clean(text)).strip()
+
+
+def one_row_a_text(frame: pd.DataFrame, judged: frozenset[str], conflicts: Conflicts) -> tuple[pd.DataFrame, int]:
+    """One row for each cleaned text in one official split, and how many of them had conflicting labels.
+
+    Rows of the sources in ``judged`` go before others, labelled before unlabelled ones. Rows of an official test stay
+    as they are: its figures are to be compared with those of others.
+    """
+    rank = frame["source"].map(lambda source: 0 if source in judged else 1) + 2 * frame[TARGETS[0]].isna()
+    frame = frame.assign(rank=rank, each=frame.groupby("cleaned").cumcount().where(frame["split"] == "test", 0))
+    best = frame.groupby(["cleaned", "split"])["rank"].transform("min")
+    frame = frame[frame["rank"] == best]
+    grouped = frame.groupby(["cleaned", "split", "each"], sort=False)
+    conflicting = int((grouped[TARGETS].std().max(axis=1) > 0).sum())
+    rules = {"text": "first", "group": "first", "source": "first", **dict.fromkeys(TARGETS, conflicts)}
+    merged = grouped.agg(rules)
+    return merged.reset_index().drop(columns="each"), conflicting

@@ -1,0 +1,37 @@
+"""Files that are whole or not there: written beside their place, then renamed into it."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from training.errors import DiskFull
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A path to write to; it takes the place of ``path`` when the block ends well, and goes away when it does not.
+
+    The temporary name keeps the ending of ``path``, by which some libraries choose a format.
+
+    Raises:
+        DiskFull: there was no room; ``path`` is as it was before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    try:
+        yield beside
+        os.replace(beside, path)  # noqa: PTH105 - atomic on one file system (POSIX rename)
+    except (OSError, RuntimeError) as error:
+        if is_full(error):
+            raise DiskFull(f"no room to write {path}; free some disk space and run the command again") from error
+        raise
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk or the quota is full; libraries tell it in their own words."""
+    told = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    return told or any(words in str(error).lower() for words in ("no space left", "disk quota", "file write failed"))

@@ -1,0 +1,137 @@
+"""Plots as inline SVG, all in one style."""
+
+import functools
+import io
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from schemas.emotions import EMOTIONS
+
+COLOURS = dict(zip(EMOTIONS, ("#4c78a8", "#e9b52c", "#e0679b", "#cf4b4b", "#7d62ad", "#2f9e8f"), strict=True))
+INK, FAINT, ACCENT, WARNING = "#22303c", "#c9d3da", "#1f6f8b", "#c2541b"
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tweet-emotions",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e8edf0",
+    "legend.frameon": False,
+}
+"""Settings of matplotlib for these figures alone: its global state stays as it is."""
+
+
+_P = ParamSpec("_P")
+
+
+def styled(draw: Callable[_P, Markup]) -> Callable[_P, Markup]:
+    """Draw in the style of these reports."""
+
+    @functools.wraps(draw)
+    def inside(*args: _P.args, **kwargs: _P.kwargs) -> Markup:
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return inside
+
+
+def figure(width: float, height: float) -> tuple[Figure, Any]:
+    """An empty figure of so many inches and its axes."""
+    made = Figure(figsize=(width, height), layout="constrained")
+    return made, made.subplots()
+
+
+def svg(made: Figure, title: str) -> Markup:
+    """The figure as an SVG element that scales with the page; ``title`` is for screen readers."""
+    out = io.StringIO()
+    made.patch.set_alpha(0)
+    FigureCanvasSVG(made).print_svg(  # type: ignore[no-untyped-call]
+        out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+    )
+    element = out.getvalue()
+    element = element[element.index("<svg") :].replace("<svg ", '<svg role="img" class="plot" ', 1)
+    start = element.index(">") + 1
+    return Markup(f"{element[:start]}<title>{Markup.escape(title)}</title>{element[start:]}")  # noqa: S704 - ours
+
+
+@styled
+def stacked_classes(rows: Mapping[str, Mapping[str, float]], title: str) -> Markup:
+    """A bar of class shares for each name, with the number of rows beside it."""
+    made, axes = figure(7.2, 0.55 + 0.34 * max(1, len(rows)))
+    names = list(rows)[::-1]
+    left = np.zeros(len(names))
+    totals = np.asarray([max(sum(rows[name].values()), 1e-9) for name in names])
+    for emotion in EMOTIONS:
+        widths = np.asarray([rows[name].get(emotion, 0.0) for name in names]) / totals
+        axes.barh(names, widths, left=left, color=COLOURS[emotion], height=0.66, label=emotion)
+        for place, start, width in zip(range(len(names)), left, widths, strict=True):
+            if width > 0.06:
+                axes.text(start + width / 2, place, f"{100 * width:.0f}", ha="center", va="center", color="white")
+        left += widths
+    for place, total in enumerate(totals):
+        axes.text(1.01, place, f"{total:,.0f}", va="center")
+    axes.set_xlim(0, 1.12)
+    axes.set_xticks([])
+    axes.grid(visible=False)
+    for side in ("bottom", "left"):
+        axes.spines[side].set_visible(False)
+    made.legend(loc="outside upper center", ncols=6, handlelength=1, columnspacing=1.2)
+    return svg(made, title)
+
+
+@styled
+def length_lines(lengths: Mapping[str, Mapping[str, Any]], title: str) -> Markup:
+    """How many words the texts of each source have, as shares."""
+    made, axes = figure(7.2, 2.4)
+    edges: Sequence[int] = max((one["edges"] for one in lengths.values()), key=len)
+    labels = [f"{low}\u2013{high - 1}" for low, high in itertools.pairwise(edges[:-1])] + [f"{edges[-2]}+"]
+    for (name, one), colour in zip(lengths.items(), _cycle(len(lengths)), strict=True):
+        total = max(1, sum(one["texts"]))
+        axes.plot(labels, [n / total for n in one["texts"]], marker="o", ms=3.5, lw=1.6, color=colour, label=name)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.set_ylim(0)
+    axes.set_xlabel("words a text")
+    made.legend(loc="outside right upper")
+    return svg(made, title)
+
+
+@styled
+def split_bars(rows: Mapping[str, Mapping[str, int]], title: str) -> Markup:
+    """Rows of each source by split."""
+    shades = {"train": ACCENT, "val": "#e3a23b", "test": "#8a4f7d", "unlabelled": FAINT}
+    made, axes = figure(7.2, 0.55 + 0.34 * max(1, len(rows)))
+    names, left = list(rows)[::-1], np.zeros(len(rows))
+    for split, colour in shades.items():
+        widths = np.asarray([rows[name].get(split, 0) for name in names], float)
+        if widths.any():
+            axes.barh(names, widths, left=left, color=colour, height=0.66, label=split)
+            left += widths
+    for place, total in enumerate(left):
+        axes.text(total, place, f"  {total:,.0f}", va="center")
+    axes.set_xlim(0, left.max() * 1.12)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.grid(visible=False, axis="y")
+    made.legend(loc="outside upper center", ncols=4, handlelength=1)
+    return svg(made, title)
+
+
+def _cycle(number: int) -> list[str]:
+    base = [ACCENT, WARNING, "#7d62ad", "#2f9e8f", "#e9b52c", "#4c78a8", "#e0679b", "#6b7a85"]
+    return [base[i % len(base)] for i in range(number)]
