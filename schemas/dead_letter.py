@@ -12,6 +12,11 @@ from schemas.source import Source
 
 MAX_ORIGINAL_BYTES: Final = 700_000
 """Base64 of this still fits Kafka's default ``max.message.bytes`` (1,048,588) with room for the other fields."""
+MAX_ATTACHED_BYTES: Final = 20_000
+"""What key and headers may take of the letter; more of it is left out."""
+_HEADER_BYTES: Final = 40
+_ESCAPED_BYTES: Final = 6
+"""A header's frame in JSON, and the most that a character of its name takes."""
 
 
 class Stage(StrEnum):
@@ -69,7 +74,9 @@ class DeadLetter(BaseModel):
     original: str | None = Field(description="Base64 of the raw value; null for a tombstone.")
     original_size_bytes: int = Field(ge=0)
     original_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    original_truncated: bool = Field(description="True: only a prefix stands here; the whole value is at `source`.")
+    original_truncated: bool = Field(
+        description="True: only a prefix of the value stands here, or key and headers are left out; all is at `source`."
+    )
     key: str | None = Field(description="Base64 of the raw key.")
     headers: tuple[Header, ...] = ()
     event_time: datetime
@@ -103,8 +110,14 @@ class DeadLetter(BaseModel):
         event_time: datetime,
         failed_at: datetime,
     ) -> "DeadLetter":
-        """Build the letter of a raw record; a value over `MAX_ORIGINAL_BYTES` is kept as a prefix."""
+        """Build the letter of a raw record, small enough for a broker.
+
+        A value over `MAX_ORIGINAL_BYTES` is kept as a prefix; key and headers over `MAX_ATTACHED_BYTES` are left out.
+        """
         whole = value or b""
+        fits = _attached_bytes(key, headers) <= MAX_ATTACHED_BYTES
+        if not fits:
+            key, headers = None, []
         return cls(
             id=source.id,
             source=source,
@@ -114,9 +127,15 @@ class DeadLetter(BaseModel):
             original=None if value is None else b64encode(whole[:MAX_ORIGINAL_BYTES]).decode(),
             original_size_bytes=len(whole),
             original_sha256=sha256(whole).hexdigest(),
-            original_truncated=len(whole) > MAX_ORIGINAL_BYTES,
+            original_truncated=not fits or len(whole) > MAX_ORIGINAL_BYTES,
             key=None if key is None else b64encode(key).decode(),
             headers=tuple(Header(name=n, value=None if v is None else b64encode(v).decode()) for n, v in headers),
             event_time=event_time,
             failed_at=failed_at,
         )
+
+
+def _attached_bytes(key: bytes | None, headers: list[tuple[str, bytes | None]]) -> int:
+    """At most so much take key and headers in the letter."""
+    names = sum(_HEADER_BYTES + _ESCAPED_BYTES * len(name) for name, _ in headers)
+    return names + sum(4 + len(value or b"") * 4 // 3 for value in (key, *(value for _, value in headers)))

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 _V1_CREATED_AT = "%a %b %d %H:%M:%S %z %Y"
 _SPACE_BEFORE_OFFSET = re.compile(r"(?<=\d)\s+(?=[+-]\d{2}:?\d{2}$)")
 
+LONGEST_NAME_CHARS = 500
+"""A longer id, author or language is none; it would make an event that no broker takes."""
+
 
 class RawTweet(BaseModel):
     """One tweet as it arrives on the raw topic.
@@ -81,11 +84,11 @@ def _optional_fields_read(tweet: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int) and not isinstance(value, bool)
+    return isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) <= LONGEST_NAME_CHARS
 
 
 def _read_time(value: Any) -> datetime | None:
-    """ISO 8601 (a space before the offset passes), the v1.1 format, RFC 5322, or seconds or milliseconds since the epoch; None if it is none of these."""
+    """ISO 8601 (a space before the offset passes), the v1.1 format, RFC 5322, or (milli)seconds since the epoch."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)

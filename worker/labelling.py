@@ -176,4 +176,5 @@ def _dead(record: RawRecord, failure: Failure, failed_s: float) -> Outcome:
         failed_at=utc(failed_s),
     )
     value = letter.model_dump_json().encode()
-    return Outcome(record.partition, record.offset, Counted(moment_s, None), record.key, value, failure.reason)
+    key = None if letter.key is None else record.key
+    return Outcome(record.partition, record.offset, Counted(moment_s, None), key, value, failure.reason)

@@ -22,6 +22,8 @@ _LOOK_EVERY_S = 0.5
 _COUNTED_BOUND_S = 300.0
 _BATCHES_IN_FLIGHT = 2
 """A worker scores one batch while it publishes another."""
+_BROKER_HEALS_S = 150.0
+"""So long after the broker was broken a worker may still end by itself (its delivery times out, it is restarted)."""
 _ROLLING = ("1m", "5m", "1h")
 
 
@@ -91,6 +93,7 @@ class Driver:
 
     def _break_broker(self, step: Step) -> None:
         broker = self._stage.broker
+        self._fleet.excused_until = time.monotonic() + _BROKER_HEALS_S
         if step.act is Act.BROKER_PAUSE:
             self._pause_broker(step.lasting_s)
             return

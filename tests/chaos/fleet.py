@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,6 +81,8 @@ class Fleet:
         self.members = [Member(number, kafka, worker, folder) for number in range(1, most + 1)]
         self.bundles = bundles
         self.crashes: Counter[int] = Counter()
+        self.excused_until = 0.0
+        """Till then (monotonic) a worker may end by itself: a broker was broken."""
         self.wrong: list[str] = []
         self._window = f"{worker.retention_s:.0f}s"
 
@@ -96,6 +99,8 @@ class Fleet:
             code = member.ended_with()
             if code is not None:
                 self.crashes[code] += 1
+                if time.monotonic() > self.excused_until:
+                    self.wrong.append(f"{member.name} ended by itself with {code}")
                 self.start(member, 0)
 
     def look(self) -> None:

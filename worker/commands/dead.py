@@ -140,18 +140,19 @@ def _headers(message: Message) -> list[tuple[str, bytes | None]]:
 
 
 def _original(kafka: KafkaSettings, letter: DeadLetter) -> Record:
-    value = letter.original_bytes
+    key, value, headers = letter.key_bytes, letter.original_bytes, letter.header_pairs
     if letter.original_truncated:
-        value = _whole_value(kafka, letter)
-    headers = (*letter.header_pairs, (REDRIVE_HEADER, letter.id.encode()))
-    return Record(kafka.raw_topic, letter.source.partition, letter.key_bytes, value, headers)
+        whole = _whole_record(kafka, letter)
+        key, value, headers = whole.key(), whole.value(), _headers(whole)
+    headers = [*headers, (REDRIVE_HEADER, letter.id.encode())]
+    return Record(kafka.raw_topic, letter.source.partition, key, value, tuple(headers))
 
 
-def _whole_value(kafka: KafkaSettings, letter: DeadLetter) -> bytes:
+def _whole_record(kafka: KafkaSettings, letter: DeadLetter) -> Message:
     source = letter.source
     for message in read_partitions(kafka, source.topic, {source.partition: source.offset}, follow=False):
-        value = message.value() or b""
-        if message.offset() == source.offset and sha256(value).hexdigest() == letter.original_sha256:
-            return value
+        is_it = sha256(message.value() or b"").hexdigest() == letter.original_sha256
+        if message.offset() == source.offset and is_it:
+            return message
         break
-    raise click.ClickException(f"the whole value of {letter.id} is no longer at {source.topic}[{source.partition}]")
+    raise click.ClickException(f"the whole record of {letter.id} is no longer at {source.topic}[{source.partition}]")

@@ -1,0 +1,164 @@
+"""A dead letter is never lost, whatever becomes of its topic, and goes back once for each request."""
+
+import subprocess
+import sys
+from random import Random
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from schemas.dead_letter import DeadLetter
+from tests.chaos.ledger import read_all
+from tests.stream import PARTITIONS, START_BOUND_S, Stream, wait_for
+from worker.commands.topics import create_topics
+from worker.errors import PublishFailed
+
+pytestmark = pytest.mark.integration
+EMBEDDED = pytest.mark.parametrize("broker", ["embedded"], indirect=True)
+"""Commands that read and write whole topics: one broker is enough."""
+
+GOOD = [b"so happy %d" % number for number in range(40)]
+BAD = b'{"text": "cut'
+
+
+def exit_code(stream: Stream) -> int:
+    process = stream.process
+    assert process is not None
+    return process.wait(60)
+
+
+@pytest.mark.apache
+@pytest.mark.parametrize("broker", ["apache"], indirect=True)  # the embedded one takes records for a deleted topic
+def test_a_deleted_dead_letter_topic_stops_the_worker_and_loses_nothing(stream: Stream) -> None:
+    stream.produce(GOOD)
+    stream.start(WORKER_DELIVERY_TIMEOUT_S="5")
+    stream.wait_until_counted(len(GOOD))
+    admin = AdminClient(stream.kafka.client_config())
+    admin.delete_topics([stream.kafka.dead_topic])[stream.kafka.dead_topic].result(30)
+    stream.produce([*GOOD, BAD])
+    assert exit_code(stream) == PublishFailed.exit_code
+    assert stream.kafka.dead_topic in stream.log.read_text()
+    stream.start()
+    assert exit_code(stream) == 78
+    assert "python -m worker topics" in stream.log.read_text()
+
+    def made_anew() -> bool:
+        return stream.kafka.dead_topic in create_topics(stream.kafka, stream.worker)
+
+    wait_for(made_anew, 30)
+    stream.start()
+    _, letters = stream.check_exact(2 * len(GOOD) + 1)
+    assert [letter["reason"] for letter in letters] == ["not_json"]
+
+
+@pytest.mark.apache
+@pytest.mark.parametrize("broker", ["apache"], indirect=True)
+def test_a_dead_letter_topic_that_takes_no_such_size_stops_the_worker_and_loses_nothing(stream: Stream) -> None:
+    set_largest_letter(stream, 2000)
+    stream.produce([*GOOD, BAD + Random(1).randbytes(10_000).hex().encode()])
+    stream.start()
+    assert exit_code(stream) == PublishFailed.exit_code
+    assert stream.kafka.dead_topic in stream.log.read_text()
+    set_largest_letter(stream, 1_048_588)
+    stream.start()
+    stream.check_exact(len(GOOD) + 1)
+
+
+def set_largest_letter(stream: Stream, size_bytes: int) -> None:
+    entry = ConfigEntry("max.message.bytes", str(size_bytes), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, stream.kafka.dead_topic, incremental_configs=[entry])
+    admin = AdminClient(stream.kafka.client_config())
+    admin.incremental_alter_configs([resource])[resource].result(30)
+
+
+def test_records_of_the_largest_size_in_any_part_get_an_outcome_and_go_back_whole(stream: Stream) -> None:
+    large = 900_000
+    records: list[tuple[bytes | None, bytes, list[tuple[str, str | bytes | None]]]] = [
+        (None, b'{"text": "so happy", "id": "%s"}' % (b"7" * large), []),
+        (None, b'{"text": "so happy", "author_id": "%s", "lang": "%s"}' % (b"a" * 400_000, b"b" * 400_000), []),
+        (b"k" * large, b"[1]", []),
+        (None, BAD, [("trace", b"h" * large)]),
+        (b"k" * 100_000, BAD + b"v" * 700_000, [("trace", b"h" * 100_000)]),
+        (b"key", BAD, [(f"header-{number}", b"") for number in range(5000)]),
+        (b"key", BAD, [("\1" * 200, b"h")] * 20),
+    ]
+    producer = Producer(stream.kafka.client_config())
+    for key, value, headers in records:
+        producer.produce(stream.kafka.raw_topic, value, key, 0, headers=headers)
+    assert producer.flush(30) == 0
+    stream.start()
+    events, letters = stream.check_exact(len(records))
+    assert [event["tweet_id"] for event in events] == [event["id"] for event in events]
+    assert [DeadLetter.model_validate(letter).original_truncated for letter in letters] == [
+        True,
+        True,
+        True,
+        True,
+        True,
+    ]
+    assert "5 sent back" in redrive(stream, "--all", "--yes")
+    stream.wait_until_counted(len(records) + 5)
+    again = read_all(stream.kafka, stream.kafka.raw_topic)[len(records) :]
+    for (key, value, headers), message in zip(records[2:], again, strict=True):
+        whole = dict(message.headers() or [])
+        whole.pop("redrive-of")
+        assert (message.key(), message.value(), whole) == (key, value, dict(headers))
+
+
+def redrive(stream: Stream, *options: str) -> str:
+    command = [sys.executable, "-m", "worker", "dead", "redrive", *options]
+    return subprocess.run(
+        command, env=stream.environment(), check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+@EMBEDDED
+def test_each_request_sends_a_letter_back_once(stream: Stream) -> None:
+    stream.produce([*GOOD[:4], BAD, b"[1]"])
+    stream.start()
+    stream.wait_until_counted(6)
+    assert "1 sent back" in redrive(stream, "--reason", "not_json", "--yes")
+    stream.wait_until_counted(7)
+    # What came back failed again and is a letter of its own; the first one is not sent twice.
+    first = f"{stream.kafka.raw_topic}-0-1"
+    assert "0 to send back, 1 were sent back before" in redrive(stream, "--id", first, "--yes")
+    assert "1 sent back" in redrive(stream, "--id", first, "--again", "--yes")
+    assert "1 to send back" in redrive(stream, "--reason", "wrong_shape", "--dry-run")
+    stream.check_exact(8)
+
+
+@EMBEDDED
+def test_a_redrive_that_is_killed_and_repeated_sends_each_letter_once(stream: Stream) -> None:
+    letters = 1500
+    stream.produce([BAD + b"%d" % number + b"x" * 10_000 for number in range(letters)])
+    stream.start()
+    stream.wait_until_counted(letters)
+    assert stream.terminate() == 0
+    command = [sys.executable, "-m", "worker", "dead", "redrive", "--all", "--yes"]
+    with subprocess.Popen(command, env=stream.environment(), stdout=subprocess.DEVNULL) as running:
+        wait_for(lambda: running.poll() is not None or raw_records(stream) > letters, START_BOUND_S)
+        running.kill()
+    sent = raw_records(stream) - letters
+    assert sent > 0
+    if sent < letters:
+        assert f"{letters - sent} sent back" in redrive(stream, "--all", "--yes")
+    back = [
+        dict(message.headers() or [])["redrive-of"]
+        for message in read_all(stream.kafka, stream.kafka.raw_topic)
+        if message.headers()
+    ]
+    assert len(back) == len(set(back)) == letters
+
+
+def raw_records(stream: Stream) -> int:
+    return len(read_all(stream.kafka, stream.kafka.raw_topic))
+
+
+@EMBEDDED
+def test_a_redrive_needs_to_be_told_which(stream: Stream) -> None:
+    command = [sys.executable, "-m", "worker", "dead", "redrive", "--yes"]
+    assert subprocess.run(command, env=stream.environment(), capture_output=True, check=False).returncode == 2
+
+
+assert PARTITIONS == 4, "offsets in these tests are counted on four partitions"

@@ -1,0 +1,116 @@
+"""The chaos driver sees what is wrong: each kind of damage, done to a ledger that was right."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos.checks import Expected, check_outcomes
+from tests.chaos.ledger import DEAD, Ledger, Written
+from tests.chaos.load import tweets
+from tests.chaos.scenario import Act, draw
+
+BUCKET_S = 10.0
+LABELS = ("joy", "anger", "love", DEAD)
+
+
+def written(partition: int, offset: int) -> Written:
+    return Written((partition, offset), partition, LABELS[offset % 4], 1000.0 + offset)
+
+
+def right() -> Ledger:
+    places = [(partition, offset) for partition in range(2) for offset in range(20)]
+    outcomes = [written(*place) for place in places]
+    return Ledger(
+        raw=set(places),
+        events=[one for one in outcomes if one.label != DEAD],
+        letters=[one for one in outcomes if one.label == DEAD],
+    )
+
+
+def lose(ledger: Ledger) -> None:
+    del ledger.events[3]
+
+
+def repeat(ledger: Ledger) -> None:
+    ledger.letters.append(ledger.letters[0])
+
+
+def swap(ledger: Ledger) -> None:
+    ledger.events[3], ledger.events[4] = ledger.events[4], ledger.events[3]
+
+
+def misplace(ledger: Ledger) -> None:
+    one = ledger.events[-1]
+    ledger.events[-1] = Written(one.place, 0, one.label, one.event_time_s)
+
+
+def invent(ledger: Ledger) -> None:
+    ledger.events.append(written(1, 99))
+
+
+def nothing(_: Ledger) -> None:
+    return
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (nothing, (0, 0, 0, 0, 0)),
+        (lose, (1, 0, 0, 0, 0)),
+        (repeat, (0, 1, 0, 0, 0)),
+        (swap, (0, 0, 1, 0, 0)),
+        (misplace, (0, 0, 0, 1, 0)),
+        (invent, (0, 0, 0, 0, 1)),
+    ],
+)
+def test_each_damage_to_the_topics_is_found(
+    damage: Callable[[Ledger], None], found: tuple[int, int, int, int, int]
+) -> None:
+    ledger = right()
+    damage(ledger)
+    outcomes = check_outcomes(ledger, {0: 20, 1: 20})
+    lost, repeated, foreign = len(outcomes.lost), len(outcomes.repeated_alone), len(outcomes.foreign)
+    assert (lost, repeated, outcomes.out_of_order, outcomes.misplaced, foreign) == found
+
+
+def test_a_repeat_of_a_tweet_from_before_the_second_worker_is_no_repeat_of_a_rebalance() -> None:
+    ledger = right()
+    ledger.events += [written(0, 4), written(1, 14)]
+    outcomes = check_outcomes(ledger, {0: 10, 1: 10})
+    assert (outcomes.repeated_alone, outcomes.repeated_together) == ([(0, 4)], [(1, 14)])
+
+
+def answer(**changes: int) -> dict[str, object]:
+    counts = {"joy": 6, "anger": 6, "love": 4, "fear": 0} | {k: v for k, v in changes.items() if k != DEAD}
+    return {"counts": counts, "dead": changes.get(DEAD, 4), "since": "then", "window_s": 10.0}
+
+
+@pytest.mark.parametrize("changes", [{"joy": 5}, {"joy": 7}, {"joy": 7, "anger": 5}, {DEAD: 5}, {"fear": 1}])
+def test_a_wrong_count_of_a_bucket_is_found(changes: dict[str, int]) -> None:
+    expected = Expected(right(), BUCKET_S)
+    assert expected.buckets == [1000.0, 1010.0]
+    assert expected.errors(answer(), [1000.0]) == []
+    assert expected.errors(answer(**changes), [1000.0])
+
+
+def test_a_tweet_that_stands_twice_with_two_labels_is_counted_once_as_either() -> None:
+    ledger = right()
+    ledger.events.append(Written((0, 0), 0, "fear", 1000.0))
+    expected = Expected(ledger, BUCKET_S)
+    assert expected.errors(answer(), [1000.0]) == []
+    assert expected.errors(answer(joy=5, fear=1), [1000.0]) == []
+    assert expected.errors(answer(fear=1), [1000.0])
+
+
+@pytest.mark.parametrize(("workers", "faults"), [(1, False), (3, True)])
+def test_a_scenario_is_the_same_for_a_seed_and_kills_as_often_as_asked(workers: int, faults: bool) -> None:
+    scenario = draw(5, 9, workers, broker_faults=faults)
+    assert scenario == draw(5, 9, workers, broker_faults=faults)
+    assert scenario != draw(6, 9, workers, broker_faults=faults)
+    assert sum(step.act is Act.KILL for step in scenario.steps) == 9
+    assert bool(scenario.together) == (workers > 1)
+    assert any(step.act is Act.BROKER_KILL for step in scenario.steps) == faults
+
+
+def test_the_load_is_the_same_for_a_seed() -> None:
+    assert list(tweets(3, 50)) == list(tweets(3, 50)) != list(tweets(4, 50))
