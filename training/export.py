@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from schemas.bundle import Agreement, BundleManifest, DataRef, Metrics, Profile
 from schemas.emotions import EMOTIONS
+from training.calibration import best_temperature
 from training.data.prepare import fingerprint
 from training.data.rows import TARGETS, is_certain
 from training.data.sources import JUDGED_BY_PEOPLE
 from training.errors import ExportRefused
-from training.metrics import best_temperature, figures
+from training.metrics import figures
 from worker.inference.bundle import CARD_FILE, GOLDEN_FILE, TOKENIZER_FILE, write_bundle
 from worker.inference.engine import Engine, load_engine, softmax
 

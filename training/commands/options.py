@@ -1,9 +1,12 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FOLDER = click.Path(path_type=Path)
 DATA = click.option("--data", type=FOLDER, envvar="EMOTION_DATA", help="folder of the public sets (docs/training.md)")
@@ -20,3 +23,13 @@ def given(**settings: Any) -> dict[str, Any]:
 def glove_path(glove: Path | None, data: Path | None) -> Path | None:
     """The named GloVe file, else the one in the layout of the data folder."""
     return glove or (data / "glove" / "glove.6B.100d.f16.npz" if data else None)
+
+
+def wide_console() -> "Console":
+    """Standard output for tables; wide where it is no terminal, so that a log holds whole cells."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 140
+    return console

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from training.commands.options import DATA, FOLDER
+from training.commands.options import DATA, FOLDER, wide_console
 
 if TYPE_CHECKING:
     from training.data.rows import Row
@@ -108,14 +108,13 @@ def _rows(
 
 
 def _summarise(report: dict[str, Any], out: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     clean, split = report["clean"], report["split"]
     table = Table("source", *(heading for heading in ("train", "val", "test", "unlabelled")), title="Prepared rows")
     for source, rows in split["rows"].items():
         table.add_row(source, *(f"{rows.get(part, 0):,}" for part in ("train", "val", "test", "unlabelled")))
-    console = Console(highlight=False)
+    console = wide_console()
     console.print(table)
     for reason, rows in clean["dropped"].items():
         if rows:

@@ -135,3 +135,57 @@ def split_bars(rows: Mapping[str, Mapping[str, int]], title: str) -> Markup:
 def _cycle(number: int) -> list[str]:
     base = [ACCENT, WARNING, "#7d62ad", "#2f9e8f", "#e9b52c", "#4c78a8", "#e0679b", "#6b7a85"]
     return [base[i % len(base)] for i in range(number)]
+
+
+@styled
+def reliability_diagram(after: Sequence[Mapping[str, float]], title: str, *, ece: float, ece_before: float) -> Markup:
+    """Accuracy against confidence in bins; the area of a dot grows with the rows in it (Guo et al. 2017)."""
+    made, axes = figure(4.4, 3.6)
+    axes.plot([0, 1], [0, 1], color=FAINT, lw=1.2, ls="--")
+    x, y = ([b[key] for b in after] for key in ("confidence", "accuracy"))
+    rows = np.asarray([b["rows"] for b in after], float)
+    for one, other in zip(x, y, strict=True):
+        axes.plot([one, one], [one, other], color=WARNING, lw=1.4, alpha=0.6, zorder=2)
+    axes.scatter(x, y, s=18 + 260 * rows / rows.max(), color=ACCENT, alpha=0.85, zorder=3, linewidths=0)
+    axes.set(xlim=(0.1, 1.04), ylim=(0, 1.06), xlabel="confidence", ylabel="share of right answers")
+    axes.text(0.98, 0.06, f"ECE {ece:.3f}\nbefore temperature {ece_before:.3f}", ha="right", transform=axes.transAxes)
+    return svg(made, title)
+
+
+@styled
+def coverage_plot(curve: Sequence[Mapping[str, Any]], title: str, *, threshold: float) -> Markup:
+    """Accuracy of the answers that stay when unsure ones are withheld; the bundle's own threshold is marked."""
+    made, axes = figure(4.4, 3.6)
+    kept = [point for point in curve if point["accuracy"] is not None]
+    axes.plot([p["coverage"] for p in kept], [p["accuracy"] for p in kept], color=ACCENT, lw=1.8)
+    mark = min(kept, key=lambda point: abs(point["threshold"] - threshold))
+    axes.scatter([mark["coverage"]], [mark["accuracy"]], color=WARNING, zorder=3, s=34)
+    axes.annotate(
+        f"threshold {threshold:.2f}",
+        (mark["coverage"], mark["accuracy"]),
+        textcoords="offset points",
+        xytext=(-6, 10),
+        ha="right",
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    low = min(point["accuracy"] for point in kept)
+    axes.set(xlim=(0, 1.02), ylim=(max(0, low - 0.04), 1.01), xlabel="tweets answered", ylabel="right answers of them")
+    return svg(made, title)
+
+
+@styled
+def interval_plot(rows: Mapping[str, Mapping[str, Any]], title: str, *, overall: float) -> Markup:
+    """Accuracy and its 95 % interval of each slice, beside the accuracy of all rows."""
+    made, axes = figure(7.2, 0.7 + 0.3 * max(1, len(rows)))
+    names = list(rows)[::-1]
+    axes.axvline(overall, color=FAINT, lw=1.4)
+    for place, name in enumerate(names):
+        low, high = rows[name]["accuracy_95"]
+        axes.plot([low, high], [place, place], color=ACCENT, lw=2, alpha=0.55, solid_capstyle="round")
+        axes.scatter([rows[name]["accuracy"]], [place], color=ACCENT, s=26, zorder=3)
+    axes.set_yticks(range(len(names)), [f"{name} ({rows[name]['rows']:,})" for name in names])
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("accuracy")
+    return svg(made, title)

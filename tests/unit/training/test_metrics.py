@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+
+from training.calibration import best_temperature, coverage_curve, ece, reliability, without_temperature
+from training.evaluation import slices
+from training.metrics import answers, difference_95, figures, intervals, macro_f1, mcnemar
+from worker.inference.engine import softmax
+
+
+def sample(rows: int = 400, sharpness: float = 2.0) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Logits and one accepted label each, drawn from the softmax of these logits: honest at temperature 1."""
+    random = np.random.default_rng(5)
+    logits = random.normal(0, sharpness, (rows, 6)).astype(np.float32)
+    truth = np.asarray([random.choice(6, p=p / p.sum()) for p in softmax(logits).astype(np.float64)])
+    return logits, np.eye(6, dtype=bool)[truth]
+
+
+def test_an_answer_counts_if_people_gave_it_among_others() -> None:
+    probabilities = np.asarray([[0.1, 0.6, 0.3, 0, 0, 0], [0.7, 0.3, 0, 0, 0, 0]], np.float32)
+    accepted = np.asarray([[0, 1, 1, 0, 0, 0], [0, 0, 1, 0, 0, 0]], bool)
+    given, truth, right = answers(probabilities, accepted)
+    assert (given.tolist(), truth.tolist(), right.tolist()) == ([1, 0], [1, 2], [True, False])
+    assert figures(probabilities, accepted)["accuracy"] == 0.5
+
+
+def test_macro_f1_of_a_confusion_matrix_is_that_of_scikit_learn() -> None:
+    logits, accepted = sample()
+    given, truth, _ = answers(softmax(logits), accepted)
+    confusion = np.zeros((6, 6), np.int64)
+    np.add.at(confusion, (truth, given), 1)
+    assert macro_f1(confusion) == pytest.approx(f1_score(truth, given, average="macro"))
+
+
+def test_intervals_hold_the_figure_and_narrow_with_more_rows() -> None:
+    widths = []
+    for rows in (100, 1600):
+        logits, accepted = sample(rows)
+        given, truth, right = answers(softmax(logits), accepted)
+        edges = intervals(given, truth, softmax(logits).max(axis=1))
+        low, high = edges["accuracy_95"]
+        assert low < right.mean() < high
+        assert edges["macro_f1_95"][0] < f1_score(truth, given, average="macro") < edges["macro_f1_95"][1]
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
+
+
+def test_the_temperature_undoes_what_made_the_confidences_too_high() -> None:
+    logits, accepted = sample(4000)
+    assert best_temperature(logits * 3, accepted) == pytest.approx(3, rel=0.15)
+    right = answers(softmax(logits), accepted)[2]
+    assert ece(softmax(logits), right) < 0.03 < ece(softmax(logits * 3), right)
+    assert ece(without_temperature(softmax(logits), 3.0), right) == pytest.approx(
+        ece(softmax(logits * 3), right), abs=1e-3
+    )
+
+
+def test_reliability_bins_hold_every_row_and_give_the_error() -> None:
+    logits, accepted = sample()
+    probabilities = softmax(logits)
+    right = answers(probabilities, accepted)[2]
+    bins = reliability(probabilities, right)
+    assert sum(b["rows"] for b in bins) == len(right)
+    gaps = sum(abs(b["accuracy"] - b["confidence"]) * b["rows"] for b in bins) / len(right)
+    assert ece(probabilities, right) == pytest.approx(gaps, abs=1e-6)
+
+
+def test_withholding_unsure_answers_leaves_surer_ones() -> None:
+    logits, accepted = sample(2000)
+    curve = coverage_curve(softmax(logits), answers(softmax(logits), accepted)[2])
+    assert [point["coverage"] for point in curve] == sorted((p["coverage"] for p in curve), reverse=True)
+    assert curve[-5]["accuracy"] > curve[0]["accuracy"]
+
+
+def test_a_paired_test_sees_only_the_rows_that_differ() -> None:
+    right = np.arange(200) % 2 == 0
+    better = right | (np.arange(200) % 10 == 1)
+    assert mcnemar(right, better) == {"only_a_right": 0, "only_b_right": 20, "p_value": pytest.approx(2 * 0.5**20)}
+    assert difference_95(right, better)[0] > 0
+    assert mcnemar(right, right)["p_value"] == 1
+
+
+def test_slices_are_told_by_the_raw_text() -> None:
+    texts = ["so glad #sun @you", "never again https://example.org", "we want that", "i dont know \U0001f602"]
+    probabilities = np.full((4, 6), 1 / 6, np.float32)
+    found = slices(texts, probabilities, np.ones((4, 6), bool))
+    assert {name: one["rows"] for name, one in found.items()} == {
+        "up to 8 words": 4,
+        "has a hashtag": 1,
+        "has a mention": 1,
+        "has a URL": 1,
+        "has an emoji": 1,
+        "has a negation": 2,
+        "has none of these": 1,
+    }

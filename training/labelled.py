@@ -1,0 +1,81 @@
+"""Labelled rows to measure a bundle with: own files, or a split of a prepared folder."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.data.labels import Names, check_known, target_of
+from training.data.rows import NONE_OF_SIX, ROWS_FILE, TARGETS, Target
+from training.data.tables import Columns, read_table
+from training.errors import DataUnreadable, TooFewRows
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Texts and what people accept for them.
+
+    Attributes:
+        name: what the figures are filed under.
+        accepted: bool ``[n, 6]``, at least one true in a row.
+        empty: texts that people found to carry none of the six.
+    """
+
+    name: str
+    texts: list[str]
+    accepted: NDArray[np.bool_]
+    empty: list[str]
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest over texts and accepted labels in order."""
+        digest = hashlib.sha256()
+        for text, row in zip(self.texts, self.accepted, strict=True):
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\x00" + np.packbits(row).tobytes())
+        return digest.hexdigest()
+
+
+def from_file(path: Path, columns: Columns, names: Names) -> Labelled:
+    """The labelled rows of one own file.
+
+    Raises:
+        TooFewRows: none of them carries one of the six.
+        DataUnreadable, LabelsUnknown: the file does not fit.
+    """
+    rows = list(read_table(path, columns))
+    check_known(((row.source, row.labels) for row in rows), names)
+    pairs = [(row.text, target_of(row.labels, names)) for row in rows if row.labels is not None]
+    return _labelled(str(path), [(text, target) for text, target in pairs if target is not None])
+
+
+def from_prepared(folder: Path, split: str, source: str | None = None) -> Iterator[Labelled]:
+    """One for each source that has rows in this split of a prepared folder, or for the one named.
+
+    Raises:
+        DataUnreadable: the folder is not prepared.
+        TooFewRows: there are no such rows.
+    """
+    path = folder / ROWS_FILE
+    if not path.exists():
+        raise DataUnreadable(f"{path} is missing; make it with `python -m training prepare`")
+    frame = pd.read_parquet(path)
+    frame = frame[(frame["split"] == split) & frame[TARGETS[0]].notna()]
+    found = [(str(name), part) for name, part in frame.groupby("source") if source in (None, name)]
+    if not found:
+        has = ", ".join(sorted(set(frame["source"]))) or "no rows at all"
+        raise TooFewRows(f"{folder} has no {split} rows of {source or 'any source'}; this split has {has}")
+    for name, part in found:
+        targets = [tuple(row) for row in part[TARGETS].to_numpy(np.float64)]
+        yield _labelled(f"{name} {split}", list(zip(part["text"], targets, strict=True)))
+
+
+def _labelled(name: str, pairs: Sequence[tuple[str, Target]]) -> Labelled:
+    certain = [(text, target) for text, target in pairs if max(target) > max(NONE_OF_SIX) + 1e-6]
+    if not certain:
+        raise TooFewRows(f"{name} holds no rows with one of the six; check its labels, or map them with --labels")
+    empty = [text for text, target in pairs if max(target) <= max(NONE_OF_SIX) + 1e-6]
+    return Labelled(name, [text for text, _ in certain], np.asarray([t for _, t in certain]) > 0, empty)
