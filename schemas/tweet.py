@@ -44,7 +44,7 @@ class RawTweet(BaseModel):
         if not isinstance(value, Mapping):
             return value
         tweet = value["data"] if "text" not in value and isinstance(value.get("data"), Mapping) else value
-        return _from_v1(tweet) if _looks_like_v1(tweet) else _optional_fields_read(tweet)
+        return _from_v1(tweet) if looks_like_v1(tweet) else _optional_fields_read(tweet)
 
     @field_validator("created_at")
     @classmethod
@@ -54,8 +54,12 @@ class RawTweet(BaseModel):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _looks_like_v1(tweet: Mapping[str, Any]) -> bool:
-    return any(key in tweet for key in ("id_str", "full_text", "extended_tweet", "user"))
+_V1_FIELDS = frozenset({"id_str", "full_text", "extended_tweet", "user"})
+
+
+def looks_like_v1(tweet: Mapping[str, Any]) -> bool:
+    """Whether the object holds a field that only the v1.1 API has."""
+    return not _V1_FIELDS.isdisjoint(tweet)
 
 
 def _from_v1(tweet: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def _optional_fields_read(tweet: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: tweet[name] for name in ("id", "author_id", "lang") if _is_plain(tweet.get(name))}
     if "text" in tweet:
         fields["text"] = tweet["text"] if isinstance(tweet["text"], str) else None
-    fields["created_at"] = _read_time(tweet.get("created_at"))
+    fields["created_at"] = read_time(tweet.get("created_at"))
     return fields
 
 
@@ -87,19 +91,19 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) <= LONGEST_NAME_CHARS
 
 
-def _read_time(value: Any) -> datetime | None:
+def read_time(value: Any) -> datetime | None:
     """ISO 8601 (a space before the offset passes), the v1.1 format, RFC 5322, or (milli)seconds since the epoch."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
         if not isinstance(value, str):
             return None
-        return _read_time_text(value)
+        return _time_of_text(value)
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _read_time_text(value: str) -> datetime:
+def _time_of_text(value: str) -> datetime:
     try:
         moment = datetime.fromisoformat(_SPACE_BEFORE_OFFSET.sub("", value))
     except ValueError:

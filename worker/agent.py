@@ -1,7 +1,7 @@
 """The one agent: take a micro-batch, score it off the loop, publish, count, acknowledge.
 
-While a batch is published the next is scored and the one after it gathered; batches end in the order in which they
-were taken.
+While a batch is published the next is scored, and the one after it gathered and made ready; batches end in the order in
+which they were taken.
 """
 
 import asyncio
@@ -34,6 +34,8 @@ from worker.settings import KafkaSettings, WorkerSettings
 if TYPE_CHECKING:
     from worker.app import EmotionApp
 
+_BATCHES_IN_FLIGHT = 3
+"""One is published, one is scored, and one is ready, so that the engine need not wait."""
 _BATCHES_WAITING = 8
 """Room for records that wait, in full batches; beyond it the fetcher is slowed down."""
 
@@ -77,6 +79,7 @@ class ScoreAgent:
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._publish_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._finishing: asyncio.Task[None] | None = None
+        self._in_flight = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
         self._gathering = Gathering(worker.max_batch, worker.max_wait_s, room=_BATCHES_WAITING * worker.max_batch)
 
     async def run(self, stream: StreamT[Any]) -> None:
@@ -92,9 +95,14 @@ class ScoreAgent:
     async def _work(self) -> None:
         try:
             while True:
-                runs = await self._in_sequence(await self._gathering.take())
-                if runs:
-                    await self._take(runs)
+                await self._in_flight.acquire()
+                taken = await self._gathering.take()
+                self._app.progress.batch_began()
+                if runs := await self._in_sequence(taken):
+                    self._begin(runs)
+                else:
+                    self._app.progress.batch_left_out()
+                    self._in_flight.release()
         except Exception as error:
             await self._app.crash(error)
             raise
@@ -136,43 +144,45 @@ class ScoreAgent:
                     continue
         return following
 
-    async def _take(self, runs: list[Run]) -> None:
-        progress = self._app.progress
-        progress.batch_began()
-        try:
-            batch = await self._label(runs)
-            await self._previous_ended()
-        except BaseException:
-            progress.batch_ended()
-            raise
-        self._finishing = asyncio.create_task(self._finish(batch))
-
-    async def _label(self, runs: list[Run]) -> _Batch:
+    def _begin(self, runs: list[Run]) -> None:
+        """Hand a batch to the engine's thread, behind the one that is there; it ends after the one before it."""
+        self._gathering.scoring_began()
         records = [record for run in runs for record in run.records]
+        labelled = asyncio.get_running_loop().run_in_executor(self._model_thread, self._label, records)
+        labelled.add_done_callback(lambda _: self._gathering.scoring_ended())
+        self._finishing = asyncio.create_task(self._finish(runs, labelled, self._finishing))
+
+    def _label(self, records: list[RawRecord]) -> tuple[list[Outcome], float]:
         started = time.perf_counter()
-        outcomes = await asyncio.get_running_loop().run_in_executor(
-            self._model_thread, self._journal.label, records, self._engine, self._rules, self._app.progress.published
-        )
-        return _Batch(runs, outcomes, time.perf_counter() - started)
+        outcomes = self._journal.label(records, self._engine, self._rules, self._app.progress.published)
+        return outcomes, time.perf_counter() - started
 
-    async def _previous_ended(self) -> None:
-        if self._finishing is not None:
-            await self._finishing
-
-    async def _finish(self, batch: _Batch) -> None:
+    async def _finish(
+        self,
+        runs: list[Run],
+        labelled: asyncio.Future[tuple[list[Outcome], float]],
+        previous: asyncio.Task[None] | None,
+    ) -> None:
         try:
-            started = time.perf_counter()
-            records = self._unpublished(batch.outcomes)
-            await asyncio.get_running_loop().run_in_executor(self._publish_thread, self._publisher.publish, records)
-            publish_s = time.perf_counter() - started
-            self._count(batch)
-            self._metrics.batch(batch.outcomes, batch.label_s, publish_s)
-            _log_batch(batch, publish_s)
+            batch = _Batch(runs, *await labelled)
+            if previous is not None:
+                await previous
+            await self._publish_and_count(batch)
         except Exception as error:
             await self._app.crash(error)
             raise
         finally:
             self._app.progress.batch_ended()
+            self._in_flight.release()
+
+    async def _publish_and_count(self, batch: _Batch) -> None:
+        started = time.perf_counter()
+        records = self._unpublished(batch.outcomes)
+        await asyncio.get_running_loop().run_in_executor(self._publish_thread, self._publisher.publish, records)
+        publish_s = time.perf_counter() - started
+        self._count(batch)
+        self._metrics.batch(batch.outcomes, batch.label_s, publish_s)
+        _log_batch(batch, publish_s)
 
     def _unpublished(self, outcomes: list[Outcome]) -> list[Record]:
         return [

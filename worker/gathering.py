@@ -39,8 +39,8 @@ class Run:
 class Gathering:
     """Gathers while batches are worked on.
 
-    A batch is full, or has waited ``max_wait_s`` since its first record came: a deadline, which Faust's ``take`` does
-    not keep (its timer repeats whatever comes).
+    A batch is full, or nothing is being scored and ``max_wait_s`` went by since its first record came: a deadline,
+    which Faust's ``take`` does not keep (its timer repeats whatever comes).
 
     Args:
         max_batch: records in a batch at most.
@@ -56,6 +56,7 @@ class Gathering:
         self._clock = clock
         self._waiting: deque[tuple[float, Run]] = deque()
         self._count = 0
+        self._scored = 0
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
 
@@ -76,10 +77,20 @@ class Gathering:
         self._count += len(run.records)
         self._changed.set()
 
+    def scoring_began(self) -> None:
+        """A batch was handed to the engine; the next need not hurry."""
+        self._scored += 1
+
+    def scoring_ended(self) -> None:
+        """The engine is done with a batch."""
+        self._scored -= 1
+        self._changed.set()
+
     async def take(self) -> list[Run]:
         """Wait for a batch and take it, the oldest records first."""
         while not self.is_full:
-            left_s = self._waiting[0][0] + self._max_wait_s - self._now() if self._waiting else None
+            may_go = self._waiting and not self._scored
+            left_s = self._waiting[0][0] + self._max_wait_s - self._now() if may_go else None
             if left_s is not None and left_s <= 0:
                 break
             await self._change(left_s)

@@ -3,16 +3,13 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.emotions import EMOTIONS
-from schemas.tweet import RawTweet
-from worker.decode import Failure, decode
+from worker.decode import Failure, Tweet, decode
 from worker.inference.cleaning import clean, has_words
 from worker.inference.engine import Engine
 from worker.records import Counted, Outcome, RawRecord, utc
@@ -33,10 +30,9 @@ class Rules:
     max_text_chars: int = 25_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Scorable:
+class _Scorable(NamedTuple):
     record: RawRecord
-    tweet: RawTweet
+    tweet: Tweet
     cleaned: str
 
 
@@ -67,11 +63,9 @@ def label_batch(
             scorable.append((index, read))
     rows = _score([item.cleaned for _, item in scorable], engine)
     ended_s = clock()
+    batch = _Scored(rules, started_s, ended_s, engine.manifest.name, engine.manifest.version)
     for (index, item), row in zip(scorable, rows, strict=True):
-        if isinstance(row, Failure):
-            outcomes[index] = _dead(item.record, row, ended_s)
-        else:
-            outcomes[index] = _event(item, row, engine, rules, started_s, ended_s)
+        outcomes[index] = _dead(item.record, row, ended_s) if isinstance(row, Failure) else batch.event(item, row)
     return [outcomes[index] for index in range(len(records))]
 
 
@@ -85,11 +79,11 @@ def _read(record: RawRecord, rules: Rules) -> _Scorable | Failure:
     return _Scorable(record, tweet, cleaned)
 
 
-def _score(cleaned: list[str], engine: Engine) -> list[NDArray[np.float32] | Failure]:
+def _score(cleaned: list[str], engine: Engine) -> list[list[float] | Failure]:
     if not cleaned:
         return []
     try:
-        return list(engine.predict_cleaned(cleaned))
+        return list(engine.predict_cleaned(cleaned).tolist())
     except BaseException as error:  # noqa: BLE001 - a panic of the tokenizer is no Exception; the other tweets go on
         if len(cleaned) == 1:
             return [Failure(Reason.ENGINE_FAILED, f"{type(error).__name__}: {error}"[:500])]
@@ -97,7 +91,7 @@ def _score(cleaned: list[str], engine: Engine) -> list[NDArray[np.float32] | Fai
     return _score(cleaned[:middle], engine) + _score(cleaned[middle:], engine)
 
 
-def event_time_s(record: RawRecord, tweet: RawTweet | None, rules: Rules, now_s: float) -> float:
+def event_time_s(record: RawRecord, tweet: Tweet | None, rules: Rules, now_s: float) -> float:
     """The clock that the rules trust if it is believable, else Kafka's, else ours; seconds since the epoch."""
     created_s = (
         tweet.created_at.timestamp() if tweet and tweet.created_at and rules.event_time == "created_at" else None
@@ -108,44 +102,47 @@ def event_time_s(record: RawRecord, tweet: RawTweet | None, rules: Rules, now_s:
     return now_s
 
 
-def _event(
-    item: _Scorable, row: NDArray[np.float32], engine: Engine, rules: Rules, started_s: float, ended_s: float
-) -> Outcome:
-    record, tweet = item.record, item.tweet
-    label = int(row.argmax())
-    confidence = float(row[label])
-    moment_s = event_time_s(record, tweet, rules, ended_s)
-    abstained = confidence < rules.abstain_threshold
-    event_id = f"{record.topic}-{record.partition}-{record.offset}"
-    event = {
-        "id": event_id,
-        "tweet_id": tweet.id or event_id,
-        "source": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
-        "label": EMOTIONS[label],
-        "confidence": confidence,
-        "probabilities": dict(zip(EMOTIONS, row.tolist(), strict=True)),
-        "abstained": abstained,
-        "bundle": {"name": engine.manifest.name, "version": engine.manifest.version},
-        "event_time": utc(moment_s),
-        "scored_at": utc(ended_s),
-        "timings": {
-            "queued_ms": round(max(0.0, started_s - record.timestamp_s) * 1000, 3),
-            "scored_ms": round(max(0.0, ended_s - started_s) * 1000, 3),
-        },
-        "author_id": tweet.author_id,
-        "lang": tweet.lang,
-        "text": tweet.text.encode(errors="replace").decode() if rules.include_text else None,
-    }
-    return Outcome(
-        record.partition,
-        record.offset,
-        Counted(moment_s, label, confidence, abstained),
-        _event_key(tweet),
-        _encode(event),
-    )
+class _Scored:
+    """What the events of one batch have in common."""
+
+    def __init__(self, rules: Rules, started_s: float, ended_s: float, name: str, version: str) -> None:
+        self._rules, self._started_s, self._ended_s = rules, started_s, ended_s
+        self._bundle = {"name": name, "version": version}
+        self._scored_at = utc(ended_s)
+        self._scored_ms = round(max(0.0, ended_s - started_s) * 1000, 3)
+
+    def event(self, item: _Scorable, row: list[float]) -> Outcome:
+        """The outcome of a tweet whose probabilities are ``row``."""
+        record, tweet, rules = item.record, item.tweet, self._rules
+        confidence = max(row)
+        label = row.index(confidence)
+        moment_s = event_time_s(record, tweet, rules, self._ended_s)
+        abstained = confidence < rules.abstain_threshold
+        event_id = f"{record.topic}-{record.partition}-{record.offset}"
+        event = {
+            "id": event_id,
+            "tweet_id": tweet.id or event_id,
+            "source": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
+            "label": EMOTIONS[label],
+            "confidence": confidence,
+            "probabilities": dict(zip(EMOTIONS, row, strict=True)),
+            "abstained": abstained,
+            "bundle": self._bundle,
+            "event_time": utc(moment_s),
+            "scored_at": self._scored_at,
+            "timings": {
+                "queued_ms": round(max(0.0, self._started_s - record.timestamp_s) * 1000, 3),
+                "scored_ms": self._scored_ms,
+            },
+            "author_id": tweet.author_id,
+            "lang": tweet.lang,
+            "text": tweet.text.encode(errors="replace").decode() if rules.include_text else None,
+        }
+        counted = Counted(moment_s, label, confidence, abstained)
+        return Outcome(record.partition, record.offset, counted, _event_key(tweet), _encode(event))
 
 
-def _event_key(tweet: RawTweet) -> bytes | None:
+def _event_key(tweet: Tweet) -> bytes | None:
     return None if tweet.id is None else tweet.id.encode(errors="replace")
 
 

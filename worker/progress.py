@@ -49,8 +49,12 @@ class Progress:
 
     def batch_ended(self) -> None:
         """A batch was counted, or given up because its partitions are gone."""
-        self._in_flight -= 1
         self.moved_at = time.monotonic()
+        self.batch_left_out()
+
+    def batch_left_out(self) -> None:
+        """Nothing of a batch continued its partition: no progress."""
+        self._in_flight -= 1
         if self._in_flight == 0:
             self._idle.set()
 

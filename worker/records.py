@@ -1,6 +1,5 @@
 """What the middle of the worker works on: raw records in, one outcome for each out."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -25,8 +24,7 @@ class RawRecord(NamedTuple):
         return Source(topic=self.topic, partition=self.partition, offset=self.offset)
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """The part of an outcome that the table counts; also what is remembered of outcomes published before."""
 
     event_time_s: float
@@ -36,8 +34,7 @@ class Counted:
     abstained: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one raw record: an event or a dead letter, ready to publish and to count."""
 
     partition: int

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding
 
 from schemas.emotions import EMOTIONS
 from worker.inference.bundle import Bundle
@@ -55,20 +54,20 @@ class EncoderRuntime:
         )
         self._request = self._model.create_infer_request()
 
-    def logits(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
-        """Float32 ``[n, 6]`` in the order of ``encodings``; each holds at least one token."""
-        out = np.empty((len(encodings), len(EMOTIONS)), np.float32)
-        rows = packed([len(encoding) for encoding in encodings])
+    def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Float32 ``[n, 6]`` in the order of ``token_ids``; each holds at least one."""
+        out = np.empty((len(token_ids), len(EMOTIONS)), np.float32)
+        rows = packed([len(ids) for ids in token_ids])
         for start in range(0, len(rows), ROWS_PER_CALL):
             some = rows[start : start + ROWS_PER_CALL]
-            self._request.infer(self._feed(some, encodings))
+            self._request.infer(self._feed(some, token_ids))
             given = self._request.get_output_tensor(0).data
             for row, tweets in enumerate(some):
                 out[tweets] = given[row, : len(tweets)]
         return out
 
-    def _feed(self, rows: Sequence[Sequence[int]], encodings: Sequence[Encoding]) -> dict[str, NDArray[Any]]:
-        time = max(sum(len(encodings[i]) for i in tweets) for tweets in rows)
+    def _feed(self, rows: Sequence[Sequence[int]], token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[Any]]:
+        time = max(sum(len(token_ids[i]) for i in tweets) for tweets in rows)
         slots = max(map(len, rows))
         ids, positions, segments = (np.zeros((len(rows), time), np.int64) for _ in range(3))
         slot_segments = np.zeros((len(rows), slots), np.int64)
@@ -76,9 +75,9 @@ class EncoderRuntime:
         for row, tweets in enumerate(rows):
             start = 0
             for slot, index in enumerate(tweets):
-                length = len(encodings[index])
+                length = len(token_ids[index])
                 here = slice(start, start + length)
-                ids[row, here] = encodings[index].ids
+                ids[row, here] = token_ids[index]
                 positions[row, here] = np.arange(length)
                 segments[row, here] = slot_segments[row, slot] = slot + 1
                 if self._pools_cls:

@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
 
 from schemas.bundle import BundleManifest
 from schemas.emotions import EMOTIONS
@@ -16,10 +15,10 @@ from worker.inference.cleaning import clean
 from worker.inference.encoder import EncoderRuntime
 from worker.inference.errors import GoldenMismatch
 from worker.inference.lstm import LstmRuntime
+from worker.inference.tokens import Tokeniser
 
 GOLDEN_TOLERANCE = {"fp32": 0.01, "bf16": 0.05, "int8": 0.05}
 """Largest change of a probability that another CPU may make; wrong weights or another tokenizer change far more."""
-_EMPTY = "."
 
 
 class Engine(Protocol):
@@ -50,8 +49,8 @@ class Runtime(Protocol):
     def precision(self) -> str:
         """The arithmetic that really runs."""
 
-    def logits(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
-        """Float32 ``[n, 6]`` in the order of ``encodings``."""
+    def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Float32 ``[n, 6]`` in the order of ``token_ids``; each holds at least one."""
 
 
 class BundleEngine:
@@ -61,9 +60,7 @@ class BundleEngine:
         self.manifest = bundle.manifest
         self.precision = runtime.precision
         self._runtime = runtime
-        self._tokenizer: Tokenizer = Tokenizer.from_file(str(bundle.folder / TOKENIZER_FILE))
-        self._tokenizer.enable_truncation(bundle.manifest.max_tokens)
-        self._tokenizer.no_padding()
+        self._tokeniser = Tokeniser(bundle.folder / TOKENIZER_FILE, bundle.manifest.max_tokens)
 
     def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Raw texts to probabilities, float32 ``[n, 6]``."""
@@ -73,19 +70,14 @@ class BundleEngine:
         """Cleaned texts to probabilities, float32 ``[n, 6]``."""
         if not cleaned:
             return np.empty((0, len(EMOTIONS)), np.float32)
-        logits = self._runtime.logits(self._encode(cleaned))
+        logits = self._runtime.logits(self._tokeniser.ids(cleaned))
         if logits.shape != (len(cleaned), len(EMOTIONS)):
             raise RuntimeError(f"{len(cleaned)} texts gave logits of shape {logits.shape}")
         return softmax(logits / self.manifest.temperature)
 
     def tokens(self, cleaned: str) -> list[str]:
         """What the model sees of a cleaned text."""
-        tokens: list[str] = self._tokenizer.encode(cleaned).tokens
-        return tokens
-
-    def _encode(self, cleaned: Sequence[str]) -> list[Encoding]:
-        encodings = self._tokenizer.encode_batch_fast(list(cleaned))
-        return [encoding if len(encoding) else self._tokenizer.encode(_EMPTY) for encoding in encodings]
+        return self._tokeniser.tokens(cleaned)
 
 
 def load_engine(folder: Path, *, threads: int | None = None, check_golden: bool = True) -> Engine:

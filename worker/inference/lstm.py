@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from tokenizers import Encoding
 
 from worker.inference.batching import buckets, padded_length
 
@@ -37,14 +36,14 @@ class LstmRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = ort.InferenceSession(str(folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"])
 
-    def logits(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
-        """Float32 ``[n, 6]`` in the order of ``encodings``; each holds at least one token."""
-        lengths = [len(encoding) for encoding in encodings]
-        out = np.empty((len(encodings), 6), np.float32)
+    def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Float32 ``[n, 6]`` in the order of ``token_ids``; each holds at least one."""
+        lengths = [len(ids) for ids in token_ids]
+        out = np.empty((len(token_ids), 6), np.float32)
         for indices in buckets(lengths):
             ids = np.zeros((len(indices), padded_length(lengths[indices[0]])), np.int64)
             for row, index in enumerate(indices):
-                ids[row, : lengths[index]] = encodings[index].ids
+                ids[row, : lengths[index]] = token_ids[index]
             feed = {"token_ids": ids, "lengths": np.asarray([lengths[i] for i in indices], np.int32)}
             out[indices] = self._session.run(["logits"], feed)[0]
         return out

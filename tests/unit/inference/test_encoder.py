@@ -6,10 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoModel, BertConfig, DistilBertConfig
 
 from schemas.bundle import BundleManifest
@@ -66,16 +62,10 @@ def tweets(number: int) -> list[list[int]]:
     return [random.integers(5, VOCABULARY, random.integers(1, 70)).tolist() for _ in range(number)]
 
 
-def logits(runtime: EncoderRuntime, ids: list[list[int]]) -> NDArray[np.float32]:
-    tokenizer = Tokenizer(WordLevel({str(i): i for i in range(VOCABULARY)}, unk_token="0"))  # noqa: S106 - a token of a text
-    tokenizer.pre_tokenizer = WhitespaceSplit()
-    return runtime.logits(tokenizer.encode_batch([" ".join(map(str, tweet)) for tweet in ids]))
-
-
 @pytest.mark.parametrize("kind", ["bert", "distilbert"])
 def test_packed_rows_answer_as_transformers_does_one_tweet_at_a_time(kind: str, tmp_path: Path) -> None:
     model, ids = build_model(kind), tweets(60)
-    given = logits(build_runtime(model, tmp_path), ids)
+    given = build_runtime(model, tmp_path).logits(ids)
     with torch.inference_mode():
         wanted = [model(torch.tensor([i]), torch.ones(1, len(i), dtype=torch.long)).numpy()[0] for i in ids]
     np.testing.assert_allclose(given, np.stack(wanted), atol=2e-3)
@@ -84,8 +74,8 @@ def test_packed_rows_answer_as_transformers_does_one_tweet_at_a_time(kind: str, 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_an_answer_does_not_depend_on_its_neighbours(precision: str, tmp_path: Path) -> None:
     runtime, ids = build_runtime(build_model("bert"), tmp_path, precision=precision), tweets(60)
-    together = logits(runtime, ids)
-    alone = np.concatenate([logits(runtime, [tweet]) for tweet in ids])
+    together = runtime.logits(ids)
+    alone = np.concatenate([runtime.logits([tweet]) for tweet in ids])
     np.testing.assert_allclose(alone, together, atol=1e-3)
 
 

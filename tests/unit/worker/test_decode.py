@@ -1,18 +1,18 @@
 import json
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.dead_letter import Reason
-from schemas.tweet import RawTweet
-from worker.decode import Failure, decode
+from worker.decode import Failure, Tweet, decode, model_tweet, plain_tweet
 
 LIMIT = 25_000
 
 
-def read(value: bytes | None) -> RawTweet | Failure:
+def read(value: bytes | None) -> Tweet | Failure:
     return decode(value, max_text_chars=LIMIT)
 
 
@@ -57,14 +57,14 @@ def test_a_bad_value_becomes_a_failure_that_says_why(value: bytes | None, reason
 )
 def test_every_shape_that_producers_send_is_read(value: bytes, text: str) -> None:
     tweet = read(value)
-    assert isinstance(tweet, RawTweet)
+    assert isinstance(tweet, Tweet)
     assert tweet.text == text
 
 
 @pytest.mark.parametrize("clock", ["9e99", '"yesterday"', "true", "[]", '"0000-00-00"', "-99999999999999999"])
 def test_an_absurd_clock_does_not_lose_the_tweet(clock: str) -> None:
     tweet = read(b'{"text": "hello there", "created_at": %s}' % clock.encode())
-    assert isinstance(tweet, RawTweet)
+    assert isinstance(tweet, Tweet)
     assert tweet.created_at is None
 
 
@@ -82,10 +82,45 @@ def test_an_absurd_clock_does_not_lose_the_tweet(clock: str) -> None:
 )
 def test_the_clocks_that_producers_send_are_one_moment(clock: str) -> None:
     tweet = read(b'{"text": "hello there", "created_at": %s}' % clock.encode())
-    assert isinstance(tweet, RawTweet)
+    assert isinstance(tweet, Tweet)
     assert tweet.created_at == datetime(2015, 2, 24, 19, 35, 52, tzinfo=UTC)
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda t: json.dumps({"text": t}).encode()))
 def test_no_bytes_raise(value: bytes) -> None:
-    assert isinstance(read(value), RawTweet | Failure)
+    assert isinstance(read(value), Tweet | Failure)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+TIMES = SCALARS | st.sampled_from(["2024-05-01T10:00:00Z", "Wed Oct 10 20:19:24 +0000 2018", "2024-05-01", "\ud83d"])
+TEXTS = st.text(max_size=20) | st.sampled_from(["half \ud83d", " ", "", "NUL \x00"])
+NESTED = st.dictionaries(st.sampled_from(["full_text", "id", "id_str", "text"]), SCALARS | TEXTS, max_size=3)
+SHAPES = st.dictionaries(
+    st.sampled_from(["text", "id", "author_id", "lang", "created_at", "data", "user", "id_str", "full_text", "other"]),
+    TEXTS | TEXTS | SCALARS | TIMES | NESTED,
+    max_size=7,
+)
+
+
+@given(SHAPES | TEXTS)
+def test_the_short_way_reads_what_the_model_reads(parsed: object) -> None:
+    tweet = plain_tweet(parsed)
+    assert tweet is None or tweet == model_tweet(parsed)
+
+
+@given(SHAPES.map(lambda shape: {"text": "so happy", **shape}))
+def test_most_tweets_go_the_short_way(parsed: dict[str, object]) -> None:
+    plain = {name: parsed[name] for name in parsed if name in {"text", "created_at", "other"}}
+    if isinstance(plain["text"], str):
+        assert plain_tweet(plain) == model_tweet(plain) is not None
+
+
+@given(SHAPES)
+def test_bytes_are_read_as_what_they_hold(parsed: dict[str, object]) -> None:
+    value = json.dumps(parsed).encode()
+    try:
+        wanted = model_tweet(orjson.loads(value))
+    except orjson.JSONDecodeError:  # the lenient way is tested above
+        return
+    tweet = read(value)
+    assert isinstance(tweet, Failure) if wanted is None or not wanted.text.strip() else tweet == wanted

@@ -6,9 +6,8 @@ from pathlib import Path
 import click
 import orjson
 
-from schemas.tweet import RawTweet
 from worker.commands.reading import SAMPLES, Columns, read_items
-from worker.decode import decode
+from worker.decode import Tweet, decode
 from worker.inference.cleaning import clean, has_words
 
 _MAX_TEXT_CHARS = 25_000
@@ -24,7 +23,7 @@ def read_texts(path: Path | None = None) -> list[str]:
     """
     items = read_items(str(path or SAMPLES), Columns())
     read = (decode(item.value, max_text_chars=_MAX_TEXT_CHARS) for item in items)
-    texts = [tweet.text for tweet in read if isinstance(tweet, RawTweet) and has_words(clean(tweet.text))]
+    texts = [tweet.text for tweet in read if isinstance(tweet, Tweet) and has_words(clean(tweet.text))]
     if not texts:
         raise click.ClickException(f"{path} holds no tweet with words")
     return texts
