@@ -1,5 +1,6 @@
 """Publishing through librdkafka: idempotent, acks=all, a batch at a time, returned only when the brokers confirmed."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -55,25 +56,26 @@ class Publisher:
                 failures.append(f"{message.topic()}[{message.partition()}]: {error.str()}")
 
         for record in records:
-            self._produce(record, delivered)
+            try:
+                self._produce(record, delivered)
+            except BufferError:
+                self._produce_when_there_is_room(record, delivered)
         remaining = self._producer.flush(self._timeout_s + 5)
         if failures or remaining:
             reason = failures[0] if failures else "no answer from the brokers"
             raise PublishFailed(f"{len(failures) + remaining} of {len(records)} records not confirmed; first: {reason}")
 
     def _produce(self, record: Record, delivered: DeliveryCallback) -> None:
+        topic, partition, key, value, headers = record
+        if headers:
+            self._producer.produce(topic, value, key, partition, delivered, headers=list(headers))
+        else:
+            self._producer.produce(topic, value, key, partition, delivered)
+
+    def _produce_when_there_is_room(self, record: Record, delivered: DeliveryCallback) -> None:
         deadline = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                return self._producer.produce(
-                    record.topic,
-                    record.value,
-                    record.key,
-                    record.partition,
-                    on_delivery=delivered,
-                    headers=list(record.headers),
-                )
-            except BufferError:
-                if time.monotonic() > deadline:
-                    raise PublishFailed("the producer's queue stays full; is the broker away?") from None
-                self._producer.poll(0.1)
+        while time.monotonic() < deadline:
+            self._producer.poll(0.1)
+            with contextlib.suppress(BufferError):
+                return self._produce(record, delivered)
+        raise PublishFailed("the producer's queue stays full; is the broker away?")
