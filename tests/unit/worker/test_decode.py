@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.dead_letter import Reason
@@ -103,6 +103,7 @@ SHAPES = st.dictionaries(
 
 
 @given(SHAPES | TEXTS)
+@example({"text": "so happy", "id": "1" * 501})
 def test_the_short_way_reads_what_the_model_reads(parsed: object) -> None:
     tweet = plain_tweet(parsed)
     assert tweet is None or tweet == model_tweet(parsed)
