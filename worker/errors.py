@@ -13,6 +13,12 @@ class BrokerUnreachable(WorkerError):
     exit_code = 69
 
 
+class BrokerRefused(WorkerError):
+    """A broker answers, but does not let us in, or we do not trust it."""
+
+    exit_code = 77
+
+
 class TopicsUnfit(WorkerError):
     """A topic is missing or has the wrong shape."""
 

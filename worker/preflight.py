@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
-from worker.errors import BrokerUnreachable, TopicsUnfit
+from worker.errors import BrokerRefused, BrokerUnreachable, TopicsUnfit
 from worker.settings import KafkaSettings, WorkerSettings
 
 log = structlog.get_logger("worker.preflight")
@@ -15,6 +16,10 @@ log = structlog.get_logger("worker.preflight")
 _ATTEMPT_S = 2.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
+_HANDSHAKES = 2
+"""A TLS handshake can also fail because a broker is starting; after so many attempts it is the certificates."""
+_TLS_ALERT = "SSL routines"
+"""A broker that wants another certificate says so after the handshake, in an error of the connection (TLS 1.3)."""
 
 
 def wait_for_broker(kafka: KafkaSettings, pause: Callable[[float], object] = time.sleep) -> ClusterMetadata:
@@ -22,16 +27,21 @@ def wait_for_broker(kafka: KafkaSettings, pause: Callable[[float], object] = tim
 
     Raises:
         BrokerUnreachable: none answered within ``broker_timeout_s``.
+        BrokerRefused: one answered, but user and password, or the certificates, do not fit.
     """
     deadline = time.monotonic() + kafka.broker_timeout_s
     pause_s = _FIRST_PAUSE_S
-    admin = AdminClient({**kafka.client_config(), "log_level": 0})
+    refusals = _Refusals()
+    config: dict[str, Any] = {**kafka.client_config(), "log_level": 0, "error_cb": refusals.note}
+    admin = AdminClient(config)
     while True:
         left_s = deadline - time.monotonic()
         try:
             return admin.list_topics(timeout=max(0.1, min(_ATTEMPT_S, left_s)))
         except KafkaException as error:
             reason = error.args[0].str()
+        admin.poll(0)
+        refusals.check(kafka)
         if time.monotonic() + pause_s > deadline:
             raise BrokerUnreachable(
                 f"no broker answers at {kafka.bootstrap_servers} within {kafka.broker_timeout_s:.0f} s ({reason}); "
@@ -40,6 +50,39 @@ def wait_for_broker(kafka: KafkaSettings, pause: Callable[[float], object] = tim
         log.warning("no broker yet", bootstrap_servers=kafka.bootstrap_servers, reason=reason, retry_in_s=pause_s)
         pause(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+class _Refusals:
+    """What librdkafka says of failed log-ins and handshakes."""
+
+    def __init__(self) -> None:
+        self._login = self._handshake = ""
+        self._failed_handshakes = 0
+
+    def note(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 - the documented name
+            self._login = error.str()
+        elif error.code() == KafkaError._SSL or _TLS_ALERT in error.str():  # noqa: SLF001 - as above
+            self._handshake = error.str()
+
+    def check(self, kafka: KafkaSettings) -> None:
+        """Judge one attempt.
+
+        Raises:
+            BrokerRefused: another attempt would end the same way.
+        """
+        if self._login:
+            raise BrokerRefused(
+                f"{kafka.bootstrap_servers} refuses the user {kafka.sasl_username} ({self._login}); check "
+                "KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD_FILE and KAFKA_SASL_MECHANISM"
+            )
+        handshake, self._handshake = self._handshake, ""
+        self._failed_handshakes += bool(handshake)
+        if self._failed_handshakes >= _HANDSHAKES:
+            raise BrokerRefused(
+                f"no TLS connection to {kafka.bootstrap_servers} ({handshake}); check KAFKA_SSL_CA_FILE, "
+                "KAFKA_SSL_CERTIFICATE_FILE, KAFKA_SSL_KEY_FILE and KAFKA_SECURITY_PROTOCOL"
+            )
 
 
 def check_topics(metadata: ClusterMetadata, kafka: KafkaSettings, worker: WorkerSettings) -> int:

@@ -71,6 +71,8 @@ class WebSide:
             token = path.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SecretUnreadable(f"cannot read the HTTP token from {path}: {error.strerror}") from error
+        if not token:
+            raise SecretUnreadable(f"{path} should hold the HTTP token, and is empty")
         wanted = f"Bearer {token}".encode()
 
         @web.middleware

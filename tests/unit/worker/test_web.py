@@ -1,0 +1,93 @@
+"""The HTTP side: on the loopback, reading only, behind a token where one is set."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from aiohttp import ClientSession
+
+from worker.errors import SecretUnreadable
+from worker.health import Health
+from worker.metrics import Metrics
+from worker.settings import WorkerSettings
+from worker.web import WebSide
+
+T = TypeVar("T")
+TOKEN = "t0ken-of-the-web-side"  # noqa: S105 - protects nothing
+PATHS = ["/counts", "/healthz", "/readyz", "/metrics", "/model"]
+
+
+def serving(settings: WorkerSettings, ask: Callable[[ClientSession, str], Awaitable[T]]) -> T:
+    """Start the HTTP side on a free port and ask it something."""
+
+    async def run() -> T:
+        runner = await WebSide(settings, Health(60.0), Metrics()).start()
+        try:
+            host, port = runner.addresses[0][:2]
+            async with ClientSession() as session:
+                return await ask(session, f"http://{host}:{port}")
+        finally:
+            await runner.cleanup()
+
+    return asyncio.run(run())
+
+
+def status(settings: WorkerSettings, method: str, path: str, token: str | None = None) -> int:
+    async def ask(session: ClientSession, base: str) -> int:
+        headers = {} if token is None else {"Authorization": token}
+        async with session.request(method, base + path, headers=headers) as answer:
+            return answer.status
+
+    return serving(settings, ask)
+
+
+def test_it_listens_on_the_loopback_only_unless_told_otherwise() -> None:
+    async def base(_: ClientSession, base: str) -> str:
+        return base
+
+    assert serving(WorkerSettings(http_port=0), base).startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_it_only_reads(method: str, path: str) -> None:
+    assert status(WorkerSettings(http_port=0), method, path) == 405
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer wrong", TOKEN, f"bearer {TOKEN}x", f"Basic {TOKEN}"])
+def test_without_the_token_nothing_is_answered(tmp_path: Path, path: str, given: str | None) -> None:
+    assert status(with_token(tmp_path), "GET", path, given) == 401
+
+
+def test_with_the_token_it_answers(tmp_path: Path) -> None:
+    assert status(with_token(tmp_path), "GET", "/metrics", f"Bearer {TOKEN}") == 200
+
+
+def test_a_token_opens_no_way_to_write(tmp_path: Path) -> None:
+    assert status(with_token(tmp_path), "POST", "/counts", f"Bearer {TOKEN}") == 405
+
+
+def test_the_token_is_told_nowhere(tmp_path: Path) -> None:
+    async def metrics(session: ClientSession, base: str) -> str:
+        async with session.get(f"{base}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+            return await answer.text()
+
+    settings = with_token(tmp_path)
+    assert TOKEN not in serving(settings, metrics)
+    assert TOKEN not in repr(settings)
+
+
+def test_an_unreadable_or_empty_token_file_is_an_error_and_no_open_door(tmp_path: Path) -> None:
+    for file in (tmp_path / "missing", tmp_path / "empty"):
+        (tmp_path / "empty").touch()
+        with pytest.raises(SecretUnreadable, match=file.name):
+            status(WorkerSettings(http_port=0, http_token_file=file), "GET", "/counts")
+
+
+def with_token(folder: Path) -> WorkerSettings:
+    file = folder / "token"
+    file.write_text(f"{TOKEN}\n", encoding="utf-8")
+    return WorkerSettings(http_port=0, http_token_file=file)
