@@ -1,0 +1,18 @@
+"""The bundles of the repository: whole, loadable by this code, and small enough to be cloned."""
+
+from pathlib import Path
+
+import pytest
+
+from worker.inference.engine import load_engine
+
+ROOT = Path(__file__).parents[2] / "bundles"
+MOST_MB = {"lstm": 16, "encoder": 30}
+
+
+@pytest.mark.parametrize("name", MOST_MB)
+def test_a_shipped_bundle_loads_and_gives_its_golden_answers(name: str) -> None:
+    engine = load_engine(ROOT / name, threads=1)
+    assert engine.manifest.agreement is not None
+    assert engine.manifest.agreement.flipped_by_rebatching == 0
+    assert sum(file.stat().st_size for file in (ROOT / name).iterdir()) < MOST_MB[name] * 1_000_000
