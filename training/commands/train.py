@@ -5,16 +5,7 @@ from typing import Any
 
 import click
 
-from training.commands.options import DATA, FOLDER, GLOVE, PREPARED, RUN_OUT, given, glove_path
-
-TEACHERS = click.option(
-    "--teacher",
-    "teachers",
-    type=FOLDER,
-    multiple=True,
-    help="run of `train distilbert`: learn from its soft labels, on unlabelled rows too; several are averaged",
-)
-START = click.option("--start", type=FOLDER, help="run, or for an LSTM also a bundle, whose weights to begin with")
+from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, given, glove_path
 
 
 @click.group()
@@ -28,7 +19,6 @@ def train() -> None:
 @GLOVE
 @RUN_OUT
 @click.option("--preset", type=click.Choice(["product", "reference", "tiny"]), default="product", show_default=True)
-@TEACHERS
 @START
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
@@ -38,7 +28,6 @@ def lstm(
     glove: Path | None,
     out: Path,
     preset: str,
-    teachers: tuple[Path, ...],
     start: Path | None,
     **sizes: Any,
 ) -> None:
@@ -46,23 +35,20 @@ def lstm(
     from training.pipeline import train_lstm
 
     path = glove_path(glove, data)
-    train_lstm(prepared, path, out, preset=preset, teachers=teachers, start=start, **given(**sizes))
+    train_lstm(prepared, path, out, preset=preset, start=start, **given(**sizes))
 
 
 @train.command()
 @PREPARED
 @click.option("--base", default="distilbert-base-uncased", show_default=True, help="Hub name or local folder")
-@TEACHERS
 @START
 @RUN_OUT
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
 @click.option("--batch", type=click.IntRange(1))
 @click.option("--accumulate", type=click.IntRange(1))
-def distilbert(
-    prepared: Path, base: str, out: Path, teachers: tuple[Path, ...], start: Path | None, **sizes: Any
-) -> None:
-    """Fine-tune a transformer encoder, DistilBERT or any other; its logits for all rows can teach others."""
+def distilbert(prepared: Path, base: str, out: Path, start: Path | None, **sizes: Any) -> None:
+    """Fine-tune a transformer encoder, DistilBERT or any other; it can teach others (`distill`)."""
     from training.pipeline import train_encoder
 
-    train_encoder(prepared, base, out, teachers=teachers, start=start, **given(**sizes))
+    train_encoder(prepared, base, out, start=start, **given(**sizes))

@@ -66,7 +66,7 @@ def emoint_together(folder: Path) -> Iterator[Row]:
 
 
 def unlabelled(folder: Path) -> Iterator[Row]:
-    """Raw tweets for distillation; the labels that their sets have are not read."""
+    """Raw tweets and Reddit comments for distillation; the labels that their sets have are not read."""
     yield from read_table(
         folder / "crowdflower" / "text_emotion.csv.gz", Columns(text="content", label=None), "crowdflower"
     )
@@ -74,6 +74,8 @@ def unlabelled(folder: Path) -> Iterator[Row]:
     for line in open_lines(folder / "tec" / "tweets.txt.gz", "utf-8"):
         _, _, rest = line.partition("\t")
         yield Row(rest.rpartition("::")[0], None, "tec")
+    for line in open_lines(folder / "goemotions" / "train.tsv.gz", "utf-8"):
+        yield Row(line.split("\t")[0], None, "reddit")
 
 
 class Source(NamedTuple):
@@ -93,12 +95,15 @@ SOURCES: dict[str, Source] = {
     "emoint-together": Source(
         emoint_together, "WASSA-2017 EmoInt (Mohammad and Bravo-Marquez 2017), its parts together", "research only"
     ),
-    "unlabelled": Source(unlabelled, "CrowdFlower, airline and TEC tweets without their labels", "see their sources"),
+    "unlabelled": Source(
+        unlabelled, "CrowdFlower, airline, TEC and GoEmotions texts without their labels", "see their sources"
+    ),
 }
 _UNLABELLED = {
     "crowdflower": ("CrowdFlower emotion in text, without its labels", "not stated"),
     "airline": ("Twitter US airline sentiment, without its labels", "CC BY-NC-SA 4.0"),
     "tec": ("Twitter Emotion Corpus (Mohammad 2012), without its labels", "research only"),
+    "reddit": ("GoEmotions (Demszky et al. 2020), without its labels", "Apache-2.0"),
 }
 JUDGED_BY_PEOPLE = frozenset({"semeval", "tweeteval", "goemotions"})
 

@@ -1,0 +1,69 @@
+"""``distill``: a student learns from teachers, on unlabelled texts too."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, given, glove_path
+
+
+@click.command()
+@DATA
+@PREPARED
+@GLOVE
+@RUN_OUT
+@START
+@click.option(
+    "--teacher",
+    "teachers",
+    multiple=True,
+    required=True,
+    metavar="FOLDER[=WEIGHT]",
+    help="run of `train distilbert`, bundle, or checkpoint with our labels; the logits of several are averaged",
+)
+@click.option(
+    "--student", type=click.Choice(["lstm", "encoder"]), required=True, help="encoder: DistilBERT or any other"
+)
+@click.option("--base", default="distilbert-base-uncased", show_default=True, help="of an encoder: Hub name or folder")
+@click.option("--preset", type=click.Choice(["product", "reference", "tiny"]), default="product", show_default=True)
+@click.option(
+    "--unlabelled-share",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="share of the unlabelled texts to learn from",
+)
+@click.option("--epochs", type=click.IntRange(1))
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--label-smoothing", type=click.FloatRange(0, 0.5), help="of an LSTM")
+def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
+    data: Path | None,
+    prepared: Path,
+    glove: Path | None,
+    out: Path,
+    start: Path | None,
+    teachers: tuple[str, ...],
+    student: Literal["lstm", "encoder"],
+    base: str,
+    preset: str,
+    unlabelled_share: float,
+    **sizes: Any,
+) -> None:
+    """Teach a student with the soft labels of TEACHERs on labelled and unlabelled texts."""
+    import numpy as np
+
+    from training.lessons import taught_lesson, taught_rows, temperatures
+    from training.pipeline import read_rows, train_encoder, train_lstm
+    from training.teachers import Teacher, teach
+
+    asked, rows = [Teacher.parse(text) for text in teachers], read_rows(prepared)
+    learned = taught_rows(rows, unlabelled_share, seed=5)
+    logits = teach(asked, rows, learned | np.asarray(rows["split"] == "val"), out / "teachers")
+    for source, temperature in temperatures(rows, logits).items():
+        click.echo(f"teacher's temperature for {source}: {temperature:.3f}")
+    lesson, chosen = taught_lesson(rows, logits, learned), given(**sizes)
+    if student == "lstm":
+        train_lstm(prepared, glove_path(glove, data), out, preset=preset, lesson=lesson, start=start, **chosen)
+    else:
+        train_encoder(prepared, base, out, lesson=lesson, start=start, **chosen)

@@ -1,0 +1,116 @@
+"""What a model learns from: which rows, towards which targets, with which weights. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.emotions import EMOTIONS
+from training.calibration import best_temperature
+from training.data.rows import TARGETS, is_certain
+from training.data.sources import JUDGED_BY_PEOPLE
+from training.errors import TooFewRows
+from worker.inference.engine import softmax
+
+WEIGHT_OF_NONE = 0.3
+"""Rows that carry none of the six count for less: they shall lower the confidence, not dominate."""
+WEIGHT_OF_NONE_TAUGHT = 0.5
+"""With a teacher they may count for more: the soft labels keep the others in place."""
+TEACHER_SHARE = 0.6
+"""How much of a labelled row's target comes from the teacher (Hinton et al. 2015)."""
+TEACHER_SHARE_OF_NONE = 0.3
+LEAST_ROWS_OF_A_TEMPERATURE = 100
+LIKE = {"reddit": "goemotions"}
+"""Unlabelled sources whose texts are like those of a labelled one; the others are like what people judged."""
+
+Soft = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Rows to learn from.
+
+    Attributes:
+        learned: bool ``[rows]``, which of the prepared rows.
+        targets: float32 ``[learned, 6]``, each sums to 1.
+        weights: float32 ``[learned]``.
+    """
+
+    learned: NDArray[np.bool_]
+    targets: Soft
+    weights: NDArray[np.float32]
+
+
+def plain_lesson(rows: pd.DataFrame) -> Lesson:
+    """The training rows with the labels that they have."""
+    learned = np.asarray(rows["split"] == "train")
+    train = rows[learned]
+    weights = np.where(is_certain(train), 1.0, WEIGHT_OF_NONE).astype(np.float32)
+    return Lesson(learned, train[TARGETS].to_numpy(np.float32), weights)
+
+
+def taught_rows(rows: pd.DataFrame, unlabelled_share: float, seed: int) -> NDArray[np.bool_]:
+    """The training rows and a share of the unlabelled ones, bool ``[rows]``; the same ones for the same seed."""
+    drawn = np.random.default_rng(seed).random(len(rows)) < unlabelled_share
+    return np.asarray((rows["split"] == "train") | ((rows["split"] == "unlabelled") & drawn))
+
+
+def taught_lesson(rows: pd.DataFrame, logits: Soft, learned: NDArray[np.bool_]) -> Lesson:
+    """The ``learned`` rows with a teacher's soft labels mixed into those that they have.
+
+    The teacher is first made honest for each source (see `temperatures`), so that the student's confidence suits the
+    kind of text. Where people gave several labels the label's half of the target is shared among them as the teacher
+    would (one step of expectation maximisation for "any of these is right", Jin and Ghahramani 2002): equal shares
+    would teach to be unsure where every answer is accepted.
+
+    Args:
+        rows: all prepared rows.
+        logits: float32 ``[rows, 6]``; needed where ``learned`` or in the validation split.
+        learned: bool ``[rows]``.
+    """
+    soft = _tempered(rows, logits)[learned]
+    part = rows[learned]
+    gold, certain = part[TARGETS].to_numpy(np.float32), is_certain(part).to_numpy()
+    unlabelled = np.isnan(gold).any(axis=1)
+    none = ~certain & ~unlabelled
+    within = np.nan_to_num(gold > 0) * soft
+    labels = np.where(
+        certain[:, None], within / np.maximum(within.sum(axis=1, keepdims=True), 1e-12), 1 / len(EMOTIONS)
+    )
+    share = np.select([unlabelled, none], [1.0, TEACHER_SHARE_OF_NONE], TEACHER_SHARE)[:, None]
+    weights = np.where(none, WEIGHT_OF_NONE_TAUGHT, 1.0).astype(np.float32)
+    return Lesson(learned, ((1 - share) * labels + share * soft).astype(np.float32), weights)
+
+
+def temperatures(rows: pd.DataFrame, logits: Soft) -> dict[str, float]:
+    """For each source the temperature that makes the teacher's confidence honest on its validation rows.
+
+    Sources with fewer than a hundred such rows take that of the source they are like, else of all rows that people
+    judged, else of all.
+
+    Raises:
+        TooFewRows: there are no validation rows.
+    """
+    held_out = np.asarray((rows["split"] == "val") & is_certain(rows))
+    if not held_out.any():
+        raise TooFewRows("no validation rows to temper a teacher with; prepare with more data")
+    sources = rows["source"].to_numpy()
+    judged = held_out & np.isin(sources, sorted(JUDGED_BY_PEOPLE))
+
+    def fitted(rows_of: NDArray[np.bool_]) -> float:
+        return best_temperature(logits[rows_of], rows.loc[rows_of, TARGETS].to_numpy() > 0)
+
+    own = {
+        str(source): fitted(held_out & (sources == source))
+        for source in np.unique(sources)
+        if (held_out & (sources == source)).sum() >= LEAST_ROWS_OF_A_TEMPERATURE
+    }
+    other = fitted(judged if judged.sum() >= LEAST_ROWS_OF_A_TEMPERATURE else held_out)
+    return {str(source): own.get(source, own.get(LIKE.get(source, ""), other)) for source in np.unique(sources)}
+
+
+def _tempered(rows: pd.DataFrame, logits: Soft) -> Soft:
+    of_source = temperatures(rows, logits)
+    temperature = rows["source"].map(of_source).to_numpy(np.float32)
+    return softmax((logits / temperature[:, None]).astype(np.float32))

@@ -1,0 +1,126 @@
+"""Teachers: fine-tuned runs, bundles or checkpoints, whose logits say what a student should learn."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.bundle import MANIFEST_FILE
+from schemas.emotions import EMOTIONS
+from training.errors import DataUnreadable, TeacherUnfit
+from worker.inference.engine import load_engine
+
+Logits = NDArray[np.float32]
+_RUN_FILE = "run.json"
+_CONFIG_FILE = "config.json"
+_MAX_TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Where a teacher is, and how much it counts among several."""
+
+    path: Path
+    weight: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> "Teacher":
+        """``FOLDER`` or ``FOLDER=WEIGHT``.
+
+        Raises:
+            TeacherUnfit: the weight is no positive number.
+        """
+        path, equals, weight = text.rpartition("=")
+        if not equals or Path(text).exists():
+            return cls(Path(text))
+        try:
+            number = float(weight)
+        except ValueError:
+            number = 0.0
+        if not number > 0:
+            raise TeacherUnfit(f"teacher {text!r}: the weight after = must be a number above 0")
+        return cls(Path(path), number)
+
+
+def teach(teachers: Sequence[Teacher], rows: pd.DataFrame, needed: NDArray[np.bool_], cache: Path) -> Logits:
+    """Weighted mean of the teachers' logits, float32 ``[rows, 6]``; zeros where not ``needed``.
+
+    What a teacher said is kept below ``cache``, so that an interrupted distillation does not ask again.
+
+    Raises:
+        DataUnreadable: a folder is no run, bundle or checkpoint.
+        TeacherUnfit: a teacher has other labels than ours.
+    """
+    texts = list(rows.loc[needed, "cleaned"])
+    cache.mkdir(parents=True, exist_ok=True)
+    total = np.zeros((len(rows), len(EMOTIONS)), np.float32)
+    for teacher in teachers:
+        total[needed] += teacher.weight * _remembered(teacher.path, texts, cache)
+    return total / np.float32(sum(teacher.weight for teacher in teachers))
+
+
+def _remembered(path: Path, texts: list[str], cache: Path) -> Logits:
+    asked = pd.util.hash_pandas_object(pd.Series([str(path.resolve()), *texts]), index=False).to_numpy()
+    file = (
+        cache / f"teacher-{int(np.bitwise_xor.reduce(asked * np.arange(1, len(asked) + 1, dtype=np.uint64))):016x}.npy"
+    )
+    if file.exists():
+        known: Logits = np.load(file)
+        return known
+    logits = ask(path, texts)
+    part = file.with_suffix(".part.npy")
+    np.save(part, logits)
+    part.replace(file)
+    return logits
+
+
+def ask(path: Path, cleaned: list[str]) -> Logits:
+    """The logits of one teacher for cleaned texts, float32 ``[n, 6]``.
+
+    Raises:
+        DataUnreadable: the folder is no run, bundle or checkpoint.
+        TeacherUnfit: it has other labels than ours.
+    """
+    if (path / MANIFEST_FILE).exists():  # the reader refuses other labels itself
+        return np.log(np.maximum(load_engine(path).predict_cleaned(cleaned), 1e-9))
+    if (path / _RUN_FILE).exists():
+        return _ask_run(path, cleaned)
+    if (path / _CONFIG_FILE).exists():
+        return _ask_checkpoint(path, cleaned)
+    raise DataUnreadable(f"{path} is no teacher: name a run of `train`, a bundle, or a checkpoint with {_CONFIG_FILE}")
+
+
+def _ask_run(path: Path, cleaned: list[str]) -> Logits:
+    made = json.loads((path / _RUN_FILE).read_text(encoding="utf-8"))
+    if made["kind"] == "lstm":
+        raise DataUnreadable(f"{path} is a run of an LSTM; export it and name the bundle as the teacher")
+    from training.encoder import encode, load_run, predict_logits  # noqa: PLC0415 - torch is loaded only here
+
+    try:
+        tokenizer, model = load_run(path)
+    except RuntimeError as error:
+        raise TeacherUnfit(
+            f"{path} does not label with {len(EMOTIONS)} emotions ({str(error).splitlines()[0]})"
+        ) from error
+    return predict_logits(model, encode(tokenizer, cleaned, made["sizes"]["max_tokens"]))
+
+
+def _ask_checkpoint(path: Path, cleaned: list[str]) -> Logits:
+    import torch  # noqa: PLC0415 - loaded only here
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415 - as above
+
+    from training.encoder import encode  # noqa: PLC0415 - as above
+
+    model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+    names = [str(model.config.id2label[i]).lower() for i in range(model.config.num_labels)]
+    if sorted(names) != sorted(EMOTIONS):
+        raise TeacherUnfit(f"{path} labels {', '.join(names)}, not {', '.join(EMOTIONS)}; set id2label in its config")
+    ids = encode(AutoTokenizer.from_pretrained(path), cleaned, _MAX_TOKENS)
+    order = [names.index(emotion) for emotion in EMOTIONS]
+    with torch.inference_mode():
+        rows = [model(input_ids=torch.tensor([one])).logits[0].float().numpy() for one in ids]
+    return np.stack(rows)[:, order]
