@@ -1,4 +1,4 @@
-"""``python -m training``: prepare, train, distill, export, evaluate, compare."""
+"""``python -m training``: prepare, train, student, distill, export, evaluate, compare."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from training.commands.distill import distill
 from training.commands.evaluate import compare, evaluate
 from training.commands.export import export
 from training.commands.prepare import prepare
+from training.commands.student import student
 from training.commands.train import train
 from training.errors import DiskFull, TrainingError
 from training.files import is_full
@@ -33,7 +34,7 @@ def main() -> None:
     """Make, measure and export the models that the worker serves."""
 
 
-for command in (prepare, train, distill, export, evaluate, compare):
+for command in (prepare, train, student, distill, export, evaluate, compare):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -31,3 +31,7 @@ class TeacherUnfit(TrainingError):
 
 class DiskFull(TrainingError):
     """There is no room for what was to be written; what was there before is whole."""
+
+
+class FolderTaken(TrainingError):
+    """A folder holds something else than what is to be written there or continued."""

@@ -2,11 +2,12 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from training.errors import DiskFull
+from training.errors import DiskFull, FolderTaken
 
 
 @contextmanager
@@ -21,14 +22,47 @@ def replaced(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
-        yield beside
-        os.replace(beside, path)  # noqa: PTH105 - atomic on one file system (POSIX rename)
+        with named_if_full(path):
+            yield beside
+            os.replace(beside, path)  # noqa: PTH105 - atomic on one file system (POSIX rename)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """As `replaced`, for a new folder.
+
+    Raises:
+        FolderTaken: something is there already.
+        DiskFull: there was no room; ``folder`` is as it was before.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FolderTaken(f"{folder} is there already; name another folder with --out, or remove it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f".writing-{os.getpid()}-{folder.name}")
+    try:
+        with named_if_full(folder):
+            beside.mkdir()
+            yield beside
+            beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def named_if_full(path: Path) -> Iterator[None]:
+    """Says what could not be written if the disk fills up inside the block.
+
+    Raises:
+        DiskFull: it did.
+    """
+    try:
+        yield
     except (OSError, RuntimeError) as error:
         if is_full(error):
             raise DiskFull(f"no room to write {path}; free some disk space and run the command again") from error
         raise
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def is_full(error: BaseException) -> bool:
