@@ -32,7 +32,7 @@ _MARK_RUN = re.compile(
     "\ufe20-\ufe2f]{4})[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff"
     "\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
-_URL = re.compile(r"(?:https?://|www\.|pic\.twitter\.com/|\bt\.co/|\bbit\.ly/)[^\s<>]*", re.IGNORECASE)
+_URL = re.compile(r"(?:https?://|(?<!\w)www\.|pic\.twitter\.com/|\bt\.co/|\bbit\.ly/)[^\s<>]*", re.IGNORECASE)
 _USER = re.compile(r"@(?<![\w@]@)@*\w+")
 _HASHTAG = re.compile(r"#(?<!##)#*(\w+)")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])|_+")
@@ -200,6 +200,7 @@ _CASES = (
     "@someone look https://example.org/a?b=1 &amp;amp; tell me &lt;3",
     "It\u2019s don\u2019t caf\u00c3\u00a9 \u2764\ufe0f\u200d\U0001f525 \ud83d line\\nbreak",
     "\uff26\uff55\uff4c\uff4c width\x00 \u200bzero #a_b #NBAFinals2024 www.example.org",
+    "awwww...so cute! ewww. pic.twitter.com/x",
 )
 
 
