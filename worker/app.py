@@ -58,7 +58,12 @@ class EmotionApp(faust.App):
         """Learn what stands on the output topics from ``starts`` (partition -> offset) on."""
         published = await asyncio.to_thread(self._tail.read, starts)
         self.progress.start_from(starts, published)
-        log.info("partitions assigned", starts=starts, published_before=len(published))
+        log.info(
+            "partitions assigned",
+            generation=self.consumer_generation_id,
+            starts=starts,
+            published_before=len(published),
+        )
 
     async def reread_dropped(self, ends: Mapping[int, int]) -> None:
         """Read again what was fetched, or is listed in ``ends``, and never came.
