@@ -29,6 +29,11 @@ class Event:
         self.message = SimpleNamespace(tp=TP("raw", partition), generation_id=generation)
 
 
+def run_of(*offsets: int, generation: int = GENERATION) -> Run:
+    event: Any = Event(0, generation)
+    return Run(event, [RawRecord("raw", 0, offset, None, b"so happy", (), 1_800_000_000.0) for offset in offsets])
+
+
 class HeldEngine:
     """The real engine, once it is let go."""
 
@@ -50,11 +55,18 @@ class Edge:
         self.published: list[Record] = []
         self.acknowledged: list[tuple[TP, int, int]] = []
         self.counted: dict[Any, Any] = {}
+        self.holes: set[int] = set()
+        self.rewound: list[tuple[TP, int]] = []
         self.crashes: list[BaseException] = []
         self.app = SimpleNamespace(
             progress=Progress(),
             consumer_generation_id=GENERATION,
-            exact_consumer=SimpleNamespace(acknowledge=lambda *run: self.acknowledged.append(run)),
+            is_flowing=True,
+            exact_consumer=SimpleNamespace(
+                acknowledge=lambda *run: self.acknowledged.append(run),
+                holes=lambda _: lambda offset: offset in self.holes,
+                rewind=self._rewind,
+            ),
             horizon=SimpleNamespace(oldest_s=lambda _: 0.0),
             rows=self.counted,
             counts_table=self.counted,
@@ -71,14 +83,15 @@ class Edge:
         self.published += records
         self.while_publishing()
 
+    async def _rewind(self, tp: TP, offset: int) -> None:
+        self.rewound.append((tp, offset))
+
     async def _crash(self, error: BaseException) -> None:
         self.crashes.append(error)
 
-    def begin(self, generation: int = GENERATION) -> None:
+    def begin(self) -> None:
         self.app.progress.batch_began()
-        record = RawRecord("raw", 0, 5, None, b"so happy", (), 1_800_000_000.0)
-        event: Any = Event(0, generation)
-        self.agent._begin([Run(event, [record])])
+        self.agent._begin([run_of(5)])
 
     async def end(self) -> None:
         self.engine.let_go.set()
@@ -145,3 +158,38 @@ def test_what_was_being_published_while_the_partition_went_is_left_to_the_next_o
     edge = play(scenario)
     assert len(edge.published) == 1
     assert (edge.acknowledged, edge.counted) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("run", "holes", "kept", "rewound"),
+    [
+        (run_of(5, 6, 7), set(), [5, 6, 7], []),
+        (run_of(3, 4, 5, 6), set(), [5, 6], []),
+        (run_of(5, 7), {6}, [5, 7], []),
+        (run_of(5, 7, 8), set(), [5], [(TP("raw", 0), 6)]),
+        (run_of(9, 10), set(), [], [(TP("raw", 0), 5)]),
+        (run_of(5, 6, generation=GENERATION - 1), set(), [], []),
+    ],
+)
+def test_only_what_continues_the_partition_is_taken_and_a_gap_is_read_again(
+    play: Play, run: Run, holes: set[int], kept: list[int], rewound: list[tuple[TP, int]]
+) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.holes = holes
+        edge.app.progress.expected[0] = 5
+        taken.extend(await edge.agent._in_sequence([run]))
+
+    taken: list[Run] = []
+    edge = play(scenario)
+    assert [record.offset for one in taken for record in one.records] == kept
+    assert edge.rewound == rewound
+
+
+def test_what_waits_while_the_flow_stops_is_left_out(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.app.is_flowing = False
+        taken.extend(await edge.agent._in_sequence([run_of(5)]))
+
+    taken: list[Run] = []
+    play(scenario)
+    assert taken == []
