@@ -1,20 +1,19 @@
-"""Fine-tuning of a transformer encoder with torch: teacher, or model to serve."""
+"""A transformer encoder under a classifier, in torch: teacher, or model to serve."""
 
-import json
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from training.errors import DataUnreadable
+from training.balance import ClassWeights
+from training.errors import DataUnreadable, SettingUnfit
+from training.files import named_if_full
 from worker.inference.cleaning import PLACEHOLDERS
 
 BEST_FILE = "best.pt"
@@ -33,6 +32,10 @@ class EncoderSizes:
     weight_decay: float = 0.01
     max_tokens: int = 64
     seed: int = 13
+    label_smoothing: float = 0.0
+    class_weights: ClassWeights = "none"
+    frozen_layers: int = 0
+    checkpoint_minutes: float = 10
 
 
 class EncoderClassifier(nn.Module):
@@ -71,14 +74,32 @@ def load_encoder(name: str) -> tuple[Any, EncoderClassifier]:
     return tokenizer, EncoderClassifier(encoder)
 
 
-def best_precision() -> torch.dtype:
+def freeze(encoder: Any, layers: int) -> None:
+    """Let the embeddings and the lowest ``layers`` layers stay as they are; 0 lets all of them learn.
+
+    Raises:
+        SettingUnfit: the encoder has fewer layers, or keeps them elsewhere than BERT, MPNet and DistilBERT do.
+    """
+    if layers == 0:
+        return
+    stack = getattr(encoder, "encoder", None) or getattr(encoder, "transformer", None)
+    found = getattr(stack, "layer", None)
+    if found is None:
+        raise SettingUnfit(f"--freeze-layers does not know where a {encoder.config.model_type} has its layers")
+    if layers > len(found):
+        raise SettingUnfit(f"--freeze-layers {layers}: the encoder has {len(found)} layers; name at most so many")
+    for part in (encoder.embeddings, *found[:layers]):
+        part.requires_grad_(False)
+
+
+def best_precision(cpu: Path = Path("/proc/cpuinfo")) -> torch.dtype:
     """bf16 where the hardware computes in it, else fp32: without it bf16 is several times slower on a CPU."""
     if torch.cuda.is_available():
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    flags = (
-        Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace") if Path("/proc/cpuinfo").exists() else ""
-    )
-    return torch.bfloat16 if "avx512_bf16" in flags or "amx_bf16" in flags else torch.float32
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        flags = cpu.read_text(encoding="ascii", errors="replace").split() if cpu.exists() else []
+        has_bf16 = "avx512_bf16" in flags or "amx_bf16" in flags
+    return torch.bfloat16 if has_bf16 else torch.float32
 
 
 def encode(tokenizer: Any, cleaned: Sequence[str], max_tokens: int) -> list[list[int]]:
@@ -87,32 +108,35 @@ def encode(tokenizer: Any, cleaned: Sequence[str], max_tokens: int) -> list[list
     return ids
 
 
-def _batches(
-    ids: list[list[int]], size: int, random: np.random.Generator | None
-) -> Iterator[tuple[NDArray[np.intp], Tensor, Tensor]]:
+def bucketed(ids: list[list[int]], size: int, random: np.random.Generator | None = None) -> list[NDArray[np.intp]]:
+    """Indices of batches of texts of like length; with ``random`` in another order and slightly mixed."""
     lengths = np.asarray([len(i) for i in ids], np.float64)
     order = np.argsort(lengths + (random.uniform(0, 4, len(ids)) if random else 0), kind="stable")
     chunks = [order[i : i + size] for i in range(0, len(order), size)]
     if random:
         random.shuffle(chunks)
-    for chunk in chunks:
-        time = max(len(ids[i]) for i in chunk)
-        tokens = np.zeros((len(chunk), time), np.int64)
-        mask = np.zeros((len(chunk), time), np.int64)
-        for row, index in enumerate(chunk):
-            tokens[row, : len(ids[index])] = ids[index]
-            mask[row, : len(ids[index])] = 1
-        yield chunk, torch.from_numpy(tokens), torch.from_numpy(mask)
+    return chunks
+
+
+def padded(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Tokens and mask, int64 ``[batch, time]``."""
+    tokens = np.zeros((len(ids), max(map(len, ids))), np.int64)
+    mask = np.zeros_like(tokens)
+    for row, one in enumerate(ids):
+        tokens[row, : len(one)] = one
+        mask[row, : len(one)] = 1
+    return torch.from_numpy(tokens), torch.from_numpy(mask)
 
 
 def save_encoder(run: Path, tokenizer: Any, model: EncoderClassifier) -> None:
     """Keep beside the weights what `load_run` needs to build the model again."""
-    tokenizer.save_pretrained(run / ENCODER_FOLDER)
-    model.encoder.config.save_pretrained(run / ENCODER_FOLDER)
+    with named_if_full(run / ENCODER_FOLDER):
+        tokenizer.save_pretrained(run / ENCODER_FOLDER)
+        model.encoder.config.save_pretrained(run / ENCODER_FOLDER)
 
 
 def load_run(run: Path) -> tuple[Any, EncoderClassifier]:
-    """Tokenizer and best weights of a run of `fine_tune`."""
+    """Tokenizer and best weights of a run of `train distilbert`."""
     tokenizer = AutoTokenizer.from_pretrained(run / ENCODER_FOLDER)
     config = AutoConfig.from_pretrained(run / ENCODER_FOLDER)
     model = EncoderClassifier(AutoModel.from_config(config))  # type: ignore[no-untyped-call]
@@ -128,76 +152,7 @@ def predict_logits(
     device, dtype = next(model.parameters()).device, dtype or best_precision()
     model.eval()
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        for chunk, tokens, mask in _batches(ids, batch, None):
+        for chunk in bucketed(ids, batch):
+            tokens, mask = padded([ids[i] for i in chunk])
             out[chunk] = model(tokens.to(device), mask.to(device)).float().cpu().numpy()
     return out
-
-
-def fine_tune(
-    model: EncoderClassifier,
-    data: tuple[list[list[int]], NDArray[np.float32], NDArray[np.float32]],
-    validation: tuple[list[list[int]], NDArray[np.intp]],
-    sizes: EncoderSizes,
-    folder: Path,
-) -> dict[str, Any]:
-    """Train on ids, soft targets ``[n, 6]`` and row weights ``[n]``; the epoch with the best validation macro-F1 stays.
-
-    A checkpoint is written after every epoch; an interrupted run goes on after the last one and gives the same result.
-    """
-    ids, targets, weights = data
-    folder.mkdir(parents=True, exist_ok=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = best_precision()
-    model.to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), sizes.learning_rate, weight_decay=sizes.weight_decay)
-    steps = math.ceil(math.ceil(len(ids) / sizes.batch) / sizes.accumulate) * sizes.epochs
-    warmup = max(1, int(steps * sizes.warmup_share))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / max(1, steps - warmup)))
-    )
-    history, start = _resume(folder, model, optimizer, schedule)
-    for epoch in range(start, sizes.epochs):
-        torch.manual_seed(sizes.seed + epoch)
-        random = np.random.default_rng(sizes.seed + epoch)
-        model.train()
-        for step, (chunk, tokens, mask) in enumerate(_batches(ids, sizes.batch, random)):
-            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                logits = model(tokens.to(device), mask.to(device)).float()
-            log_p = torch.log_softmax(logits, dim=1)
-            wanted, weight = torch.from_numpy(targets[chunk]).to(device), torch.from_numpy(weights[chunk]).to(device)
-            loss = (-(wanted * log_p).sum(1) * weight).mean() / sizes.accumulate
-            loss.backward()  # type: ignore[no-untyped-call]
-            if (step + 1) % sizes.accumulate == 0:
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                optimizer.zero_grad()
-                schedule.step()
-            if step % 50 == 0:
-                print(f"epoch {epoch + 1}/{sizes.epochs} step {step} loss {loss.item():.4f}", flush=True)  # noqa: T201
-        given = predict_logits(model, validation[0]).argmax(axis=1)
-        score = float(f1_score(validation[1], given, average="macro"))
-        history.append(
-            {"epoch": epoch + 1, "val_macro_f1": score, "val_accuracy": float((given == validation[1]).mean())}
-        )
-        print(json.dumps(history[-1]), flush=True)  # noqa: T201
-        if score >= max(entry["val_macro_f1"] for entry in history):
-            torch.save(model.state_dict(), folder / BEST_FILE)
-        checkpoint = {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
-        }
-        torch.save({**checkpoint, "history": history}, folder / "resume.pt")
-    model.load_state_dict(torch.load(folder / BEST_FILE, weights_only=True))
-    return {"sizes": asdict(sizes), "history": history, "precision": str(dtype)}
-
-
-def _resume(folder: Path, model: nn.Module, optimizer: Any, schedule: Any) -> tuple[list[dict[str, float]], int]:
-    path = folder / "resume.pt"
-    if not path.exists():
-        return [], 0
-    saved = torch.load(path, weights_only=True)
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    schedule.load_state_dict(saved["schedule"])
-    return saved["history"], len(saved["history"])

@@ -13,6 +13,10 @@ class LabelsUnknown(TrainingError):
     """A label has no place among the six and no mapping."""
 
 
+class SettingUnfit(TrainingError):
+    """A setting does not suit the model that it is for."""
+
+
 class TooFewRows(TrainingError):
     """A class has too few rows to split or to learn from."""
 

@@ -65,7 +65,15 @@ def named_if_full(path: Path) -> Iterator[None]:
         raise
 
 
+_SAYINGS = (
+    "no space left",
+    "disk quota",
+    "file write failed",  # HDF5
+    "unexpected pos",  # torch: less was written than it gave
+)
+
+
 def is_full(error: BaseException) -> bool:
     """Whether an error says that the disk or the quota is full; libraries tell it in their own words."""
     told = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-    return told or any(words in str(error).lower() for words in ("no space left", "disk quota", "file write failed"))
+    return told or any(words in str(error).lower() for words in _SAYINGS)

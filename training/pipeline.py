@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from schemas.bundle import MANIFEST_FILE, BundleManifest
+from training.course import Course, Plan, begin
 from training.data.rows import ROWS_FILE, TARGETS, is_certain
 from training.errors import DataUnreadable, ExportRefused, TooFewRows
 from training.export import Candidate, export
+from training.files import replaced
 from training.lessons import Lesson, plain_lesson
 from worker.inference.bundle import TOKENIZER_FILE
 
@@ -36,25 +38,39 @@ def train_encoder(
 ) -> dict[str, Any]:
     """Fine-tune an encoder on a lesson; default: the labelled rows.
 
-    ``start`` is a run of the same base whose weights to begin with.
-    """
-    from training import encoder as torch_side  # noqa: PLC0415 - torch is loaded only here
+    ``start`` is a run of the same base whose weights to begin with. An interrupted run goes on where it was.
 
+    Raises:
+        FolderTaken: ``run`` was begun with other settings or rows.
+        DiskFull: no room for a checkpoint.
+    """
+    import torch  # noqa: PLC0415 - loaded only here
+
+    from training import encoder as torch_side  # noqa: PLC0415 - torch
+    from training.fine_tuning import FineTuning  # noqa: PLC0415 - torch
+    from training.memory import keep_freed_memory  # noqa: PLC0415 - beside torch
+
+    keep_freed_memory()
     rows, chosen = read_rows(prepared), torch_side.EncoderSizes(**sizes)
     lesson = lesson or plain_lesson(rows)
+    torch.manual_seed(chosen.seed)
     tokenizer, model = torch_side.load_encoder(name)
     if start is not None:
         model.load_state_dict(torch_side.load_run(start)[1].state_dict())
+    torch_side.freeze(model.encoder, chosen.frozen_layers)
     encode = torch_side.encode
     train, validation = rows[lesson.learned], _validation(rows)
     ids = encode(tokenizer, list(train["cleaned"]), chosen.max_tokens)
     held_out = encode(tokenizer, list(validation["cleaned"]), chosen.max_tokens)
-    labels = validation[TARGETS].to_numpy().argmax(1)
-    data = (ids, lesson.targets, lesson.weights)
-    report = torch_side.fine_tune(model, data, (held_out, labels), chosen, run)
+    begin(run, _settings("encoder", name, start, chosen), ids, lesson.targets, lesson.weights)
+    if (run / RUN_FILE).exists():
+        return _finished(run)
+    learner = FineTuning(model, (ids, lesson.targets, lesson.weights), held_out, chosen)
     torch_side.save_encoder(run, tokenizer, model)
-    (run / RUN_FILE).write_text(json.dumps({"kind": "encoder", "base": name, **report}, indent=2) + "\n")
-    return report
+    plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
+    course = Course(learner, plan, validation[TARGETS].to_numpy().argmax(1))
+    report = {"sizes": asdict(chosen), "history": course.take(run), "precision": str(learner.precision)}
+    return _finish(run, course, {"kind": "encoder", "base": name, **report})
 
 
 def train_lstm(
@@ -70,20 +86,20 @@ def train_lstm(
     """Train the LSTM on a lesson; default: the labelled rows.
 
     ``start`` is a run or a bundle whose weights and vocabulary to begin with; without it ``glove`` gives both the
-    vectors and the vocabulary. ``sizes`` override the preset's.
+    vectors and the vocabulary. ``sizes`` override the preset's. An interrupted run goes on where it was.
 
     Raises:
         DataUnreadable: neither ``start`` nor ``glove``, or one of them cannot be read.
+        FolderTaken: ``run`` was begun with other settings or rows.
+        DiskFull: no room for a checkpoint.
     """
-    import keras  # noqa: PLC0415 - TensorFlow is loaded only here
-
-    from training import lstm, lstm_start, words  # noqa: PLC0415 - as above
+    from training import lstm, lstm_fitting, lstm_start, words  # noqa: PLC0415 - TensorFlow is loaded only here
 
     rows = read_rows(prepared)
     chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset]), **sizes})
     lesson = lesson or plain_lesson(rows)
     train, validation = rows[lesson.learned], _validation(rows)
-    keras.utils.set_random_seed(chosen.seed)
+    lstm_fitting.repeatable(chosen.seed)
     if start is not None:
         is_bundle = (start / MANIFEST_FILE).exists()
         begun = lstm_start.from_bundle(start, chosen) if is_bundle else lstm_start.from_run(start, chosen)
@@ -94,12 +110,34 @@ def train_lstm(
         raise DataUnreadable("no word vectors; name them with --glove or --data, or a run or bundle with --start")
     tokenizer = words.build_tokenizer(begun.vocabulary)
     tokenizer.enable_truncation(chosen.max_tokens)
-    batches = lstm.Batches(words.encode(tokenizer, train["cleaned"]), lesson.targets, lesson.weights, chosen)
-    held_out = words.encode(tokenizer, validation["cleaned"])
-    run.mkdir(parents=True, exist_ok=True)
-    (run / VOCABULARY_FILE).write_text(json.dumps({"vocabulary": begun.vocabulary, "trained": begun.trained}))
-    report = lstm.train(begun.model, batches, (held_out, validation[TARGETS].to_numpy().argmax(1)), begun.sizes, run)
-    (run / RUN_FILE).write_text(json.dumps({"kind": "lstm", "base": begun.base, **report}, indent=2) + "\n")
+    ids, held_out = (words.encode(tokenizer, part["cleaned"]) for part in (train, validation))
+    begin(run, _settings("lstm", begun.base, start, begun.sizes), ids, lesson.targets, lesson.weights)
+    if (run / RUN_FILE).exists():
+        return _finished(run)
+    with replaced(run / VOCABULARY_FILE) as path:
+        path.write_text(json.dumps({"vocabulary": begun.vocabulary, "trained": begun.trained}), encoding="utf-8")
+    learner = lstm_fitting.LstmFitting(begun.model, (ids, lesson.targets, lesson.weights), held_out, begun.sizes)
+    plan = Plan(begun.sizes.epochs, begun.sizes.patience, begun.sizes.checkpoint_minutes)
+    course = Course(learner, plan, validation[TARGETS].to_numpy().argmax(1))
+    report = {"sizes": asdict(begun.sizes), "history": course.take(run)}
+    return _finish(run, course, {"kind": "lstm", "base": begun.base, **report})
+
+
+def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str, Any]:
+    known = {"kind": kind, "base": base, "start": start and str(start), **asdict(sizes)}
+    return {name: value for name, value in known.items() if name != "checkpoint_minutes"}
+
+
+def _finish(run: Path, course: Course[Any], report: dict[str, Any]) -> dict[str, Any]:
+    with replaced(run / RUN_FILE) as path:
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    course.finish(run)
+    return report
+
+
+def _finished(run: Path) -> dict[str, Any]:
+    print(f"{run} holds this run, finished")  # noqa: T201 - why the command ends at once
+    report: dict[str, Any] = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
     return report
 
 

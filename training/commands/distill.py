@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import click
 
-from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, given, glove_path
+from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, fitting_options, given, glove_path
 
 
 @click.command()
@@ -19,9 +19,8 @@ from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, giv
     "teachers",
     multiple=True,
     required=True,
-    metavar="FOLDER",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="run of `train distilbert`, bundle, or checkpoint with our labels; several are weighted for each source",
+    metavar="FOLDER[=WEIGHT]",
+    help="run of `train distilbert`, bundle, or checkpoint with our labels; the logits of several are averaged",
 )
 @click.option(
     "--student", type=click.Choice(["lstm", "encoder"]), required=True, help="encoder: DistilBERT or any other"
@@ -35,16 +34,14 @@ from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, giv
     show_default=True,
     help="share of the unlabelled texts to learn from",
 )
-@click.option("--epochs", type=click.IntRange(1))
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
-@click.option("--label-smoothing", type=click.FloatRange(0, 0.5), help="of an LSTM")
+@fitting_options
 def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     data: Path | None,
     prepared: Path,
     glove: Path | None,
     out: Path,
     start: Path | None,
-    teachers: tuple[Path, ...],
+    teachers: tuple[str, ...],
     student: Literal["lstm", "encoder"],
     base: str,
     preset: str,
@@ -54,17 +51,15 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     """Teach a student with the soft labels of TEACHERs on labelled and unlabelled texts."""
     import numpy as np
 
-    from training.lessons import blend, taught_lesson, taught_rows, temperatures
+    from training.lessons import taught_lesson, taught_rows, temperatures
     from training.pipeline import read_rows, train_encoder, train_lstm
-    from training.teachers import teach
+    from training.teachers import Teacher, teach
 
-    rows = read_rows(prepared)
+    asked, rows = [Teacher.parse(text) for text in teachers], read_rows(prepared)
     learned = taught_rows(rows, unlabelled_share, seed=5)
-    answers = teach(teachers, rows, learned | np.asarray(rows["split"] == "val"), out / "teachers")
-    logits, weights = blend(rows, answers)
+    logits = teach(asked, rows, learned | np.asarray(rows["split"] == "val"), out / "teachers")
     for source, temperature in temperatures(rows, logits).items():
-        shares = ", ".join(f"{path.name} {weight:.2f}" for path, weight in zip(teachers, weights[source], strict=True))
-        click.echo(f"{source}: {shares}; temperature {temperature:.3f}")
+        click.echo(f"teacher's temperature for {source}: {temperature:.3f}")
     lesson, chosen = taught_lesson(rows, logits, learned), given(**sizes)
     if student == "lstm":
         train_lstm(prepared, glove_path(glove, data), out, preset=preset, lesson=lesson, start=start, **chosen)

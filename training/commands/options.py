@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,32 @@ GLOVE = click.option("--glove", type=FOLDER, envvar="EMOTION_GLOVE", help="GloVe
 RUN_OUT = click.option("--out", type=FOLDER, required=True, help="run folder; an interrupted run resumes")
 
 START = click.option("--start", type=FOLDER, help="run, or for an LSTM also a bundle, whose weights to begin with")
+_FITTING = (
+    click.option("--epochs", type=click.IntRange(1)),
+    click.option("--learning-rate", type=click.FloatRange(0, min_open=True)),
+    click.option("--batch", type=click.IntRange(1), help="texts a batch"),
+    click.option(
+        "--class-weights",
+        type=click.Choice(["none", "balanced", "effective"]),
+        help="rare classes count for more: balanced by their rows, effective by their effective number; default: none",
+    ),
+    click.option(
+        "--label-smoothing", type=click.FloatRange(0, 0.5), help="share of each target spread evenly over the six"
+    ),
+    click.option("--seed", type=click.IntRange(0), help="of weights, order and dropout; default: 13"),
+    click.option(
+        "--checkpoint-minutes",
+        type=click.FloatRange(0),
+        help="how much work an interruption may cost; default: 10. A checkpoint is three times as large as the model",
+    ),
+)
+
+
+def fitting_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the settings that every kind of model has."""
+    for option in reversed(_FITTING):
+        command = option(command)
+    return command
 
 
 def given(**settings: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, given, glove_path
+from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, fitting_options, given, glove_path
 
 
 @click.group()
@@ -20,8 +20,7 @@ def train() -> None:
 @RUN_OUT
 @click.option("--preset", type=click.Choice(["product", "reference", "tiny"]), default="product", show_default=True)
 @START
-@click.option("--epochs", type=click.IntRange(1))
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@fitting_options
 def lstm(
     data: Path | None,
     prepared: Path,
@@ -43,10 +42,15 @@ def lstm(
 @click.option("--base", default="distilbert-base-uncased", show_default=True, help="Hub name or local folder")
 @START
 @RUN_OUT
-@click.option("--epochs", type=click.IntRange(1))
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
-@click.option("--batch", type=click.IntRange(1))
-@click.option("--accumulate", type=click.IntRange(1))
+@fitting_options
+@click.option("--accumulate", type=click.IntRange(1), help="batches that make one step together; default: 1")
+@click.option(
+    "--freeze-layers",
+    "frozen_layers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="embeddings and the lowest N layers stay as they are: faster, less memory; default: all learn",
+)
 def distilbert(prepared: Path, base: str, out: Path, start: Path | None, **sizes: Any) -> None:
     """Fine-tune a transformer encoder, DistilBERT or any other; it can teach others (`distill`)."""
     from training.pipeline import train_encoder

@@ -1,0 +1,60 @@
+"""What stays and what learns in an encoder, and the precision it is computed in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.encoders import build_bert, build_mpnet
+from training.encoder import EncoderSizes, best_precision, freeze, load_encoder
+from training.errors import SettingUnfit
+from training.fine_tuning import FineTuning
+from training.student import write_student
+
+
+def build_distilbert(folder: Path) -> None:
+    build_bert(folder.with_name("larger"))
+    write_student(folder.with_name("larger"), folder, 2)
+
+
+@pytest.mark.parametrize("build", [build_bert, build_mpnet, build_distilbert])
+def test_frozen_layers_and_embeddings_stay_as_they_are(build: Callable[[Path], Any], tmp_path: Path) -> None:
+    build(tmp_path / "base")
+    model = load_encoder(str(tmp_path / "base"))[1]
+    freeze(model.encoder, 1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    targets = np.eye(6, dtype=np.float32)
+    ids = [[4, 5 + n, 6] for n in range(6)]
+    FineTuning(model, (ids, targets, np.ones(6, np.float32)), ids, EncoderSizes()).learn([np.arange(6)])
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert not [name for name in changed if "embeddings" in name or "layer.0." in name]
+    assert {"head.weight"} < changed
+    assert [name for name in changed if "layer.1." in name]
+
+
+def test_more_layers_than_there_are_cannot_be_frozen(tmp_path: Path) -> None:
+    build_bert(tmp_path)
+    with pytest.raises(SettingUnfit, match=r"--freeze-layers 3: the encoder has 2 layers"):
+        freeze(load_encoder(str(tmp_path))[1].encoder, 3)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU goes before the CPU")
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        ("fpu avx2 fma", torch.float32),
+        ("avx512f avx512_vnni", torch.float32),
+        ("avx512f avx512_bf16", torch.bfloat16),
+        ("amx_bf16 amx_tile", torch.bfloat16),
+        (None, torch.float32),
+    ],
+)
+def test_bf16_is_chosen_only_where_the_cpu_computes_in_it(
+    tmp_path: Path, flags: str | None, precision: torch.dtype
+) -> None:
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
+    assert best_precision(tmp_path / "cpuinfo") == precision
