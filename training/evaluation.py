@@ -110,10 +110,12 @@ def measure(engine: Engine, labelled: Labelled) -> dict[str, Any]:
 def slices(
     texts: Sequence[str], probabilities: NDArray[np.float32], accepted: NDArray[np.bool_]
 ) -> dict[str, dict[str, Any]]:
-    """Figures of the parts of a set that share a trait: length, emoji, hashtag, mention, URL, negation."""
+    """Figures of the parts of a set that share a trait: one or several accepted labels, length, emoji and the like."""
+    several = accepted.sum(axis=1) > 1
+    parts = {"one label": ~several, "several labels": several} if several.any() else {}
+    parts |= {name: np.asarray([belongs(text) for text in texts]) for name, belongs in _SLICES.items()}
     found = {}
-    for name, belongs in _SLICES.items():
-        inside = np.asarray([belongs(text) for text in texts])
+    for name, inside in parts.items():
         if inside.any():
             one = figures(probabilities[inside], accepted[inside])
             wanted = ("rows", "accuracy", "accuracy_95", "macro_f1", "macro_f1_95", "ece", "mean_confidence")

@@ -1,10 +1,14 @@
 """What a model learns from: which rows, towards which targets, with which weights. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, logsumexp
 
 from schemas.emotions import EMOTIONS
 from training.calibration import best_temperature
@@ -20,11 +24,12 @@ WEIGHT_OF_NONE_TAUGHT = 0.5
 TEACHER_SHARE = 0.6
 """How much of a labelled row's target comes from the teacher (Hinton et al. 2015)."""
 TEACHER_SHARE_OF_NONE = 0.3
-LEAST_ROWS_OF_A_TEMPERATURE = 100
+LEAST_ROWS_TO_FIT = 100
 LIKE = {"reddit": "goemotions"}
 """Unlabelled sources whose texts are like those of a labelled one; the others are like what people judged."""
 
 Soft = NDArray[np.float32]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +88,71 @@ def taught_lesson(rows: pd.DataFrame, logits: Soft, learned: NDArray[np.bool_]) 
     return Lesson(learned, ((1 - share) * labels + share * soft).astype(np.float32), weights)
 
 
-def temperatures(rows: pd.DataFrame, logits: Soft) -> dict[str, float]:
-    """For each source the temperature that makes the teacher's confidence honest on its validation rows.
+def blend(rows: pd.DataFrame, answers: Soft) -> tuple[Soft, dict[str, NDArray[np.float64]]]:
+    """One teacher out of several: for each source the weighted mean of logits that foretells its labels best.
 
-    Sources with fewer than a hundred such rows take that of the source they are like, else of all rows that people
-    judged, else of all.
+    The weights minimise the cross-entropy of "one of the accepted labels" on the validation rows of a source (stacking,
+    Wolpert 1992, with weights that are not negative); a teacher that never saw a kind of text gets no say there.
+
+    Args:
+        rows: all prepared rows.
+        answers: float32 ``[teachers, rows, 6]``, logits; needed where they are blended and in the validation split.
+
+    Returns:
+        Logits float32 ``[rows, 6]``, and for each source the weights ``[teachers]``, which sum to 1.
 
     Raises:
         TooFewRows: there are no validation rows.
     """
+
+    def fitted(held_out: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return _weights(answers[:, held_out], rows.loc[held_out, TARGETS].to_numpy() > 0)
+
+    weights = _of_each_source(rows, fitted)
+    of_row = np.stack([weights[source] for source in rows["source"]]).astype(np.float32)
+    return np.einsum("rt,tre->re", of_row, answers), weights
+
+
+def _weights(answers: Soft, accepted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def loss(weights: NDArray[np.float64]) -> float:
+        log_p = log_softmax(np.tensordot(weights, answers, axes=1), axis=1)
+        return -float(logsumexp(np.where(accepted, log_p, -np.inf), axis=1).mean())
+
+    even = np.full(len(answers), 1 / len(answers))
+    found = minimize(loss, even, method="L-BFGS-B", bounds=[(0, None)] * len(answers)).x
+    return found / found.sum() if found.sum() > 0 else even
+
+
+def temperatures(rows: pd.DataFrame, logits: Soft) -> dict[str, float]:
+    """For each source the temperature that makes the teacher's confidence honest on its validation rows.
+
+    Raises:
+        TooFewRows: there are no validation rows.
+    """
+
+    def fitted(held_out: NDArray[np.bool_]) -> float:
+        return best_temperature(logits[held_out], rows.loc[held_out, TARGETS].to_numpy() > 0)
+
+    return _of_each_source(rows, fitted)
+
+
+def _of_each_source(rows: pd.DataFrame, fitted: Callable[[NDArray[np.bool_]], T]) -> dict[str, T]:
+    """What ``fitted`` finds on the validation rows of each source.
+
+    Sources with fewer than a hundred such rows take what the source that they are like takes, else what fits all rows
+    that people judged, else all.
+    """
     held_out = np.asarray((rows["split"] == "val") & is_certain(rows))
     if not held_out.any():
-        raise TooFewRows("no validation rows to temper a teacher with; prepare with more data")
+        raise TooFewRows("no validation rows to fit a teacher on; prepare with more data")
     sources = rows["source"].to_numpy()
     judged = held_out & np.isin(sources, sorted(JUDGED_BY_PEOPLE))
-
-    def fitted(rows_of: NDArray[np.bool_]) -> float:
-        return best_temperature(logits[rows_of], rows.loc[rows_of, TARGETS].to_numpy() > 0)
-
     own = {
         str(source): fitted(held_out & (sources == source))
         for source in np.unique(sources)
-        if (held_out & (sources == source)).sum() >= LEAST_ROWS_OF_A_TEMPERATURE
+        if (held_out & (sources == source)).sum() >= LEAST_ROWS_TO_FIT
     }
-    other = fitted(judged if judged.sum() >= LEAST_ROWS_OF_A_TEMPERATURE else held_out)
+    other = fitted(judged if judged.sum() >= LEAST_ROWS_TO_FIT else held_out)
     return {str(source): own.get(source, own.get(LIKE.get(source, ""), other)) for source in np.unique(sources)}
 
 

@@ -11,7 +11,8 @@ def keep_freed_memory() -> bool:
 
     By default it takes each large tensor from the kernel (mmap) and gives it back (munmap), so that every step of
     training touches fresh pages: 28,000 page faults a step of a MiniLM, 170 with these settings; how much of the time
-    that is depends on cores and lengths. See mallopt(3): no mmap for allocations, never trim the heap, grow it by 256 MB.
+    that is depends on cores and lengths. See mallopt(3): no mmap for allocations, never trim the heap, grow it by
+    256 MB.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,34 +19,8 @@ _CONFIG_FILE = "config.json"
 _MAX_TOKENS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Teacher:
-    """Where a teacher is, and how much it counts among several."""
-
-    path: Path
-    weight: float = 1.0
-
-    @classmethod
-    def parse(cls, text: str) -> "Teacher":
-        """``FOLDER`` or ``FOLDER=WEIGHT``.
-
-        Raises:
-            TeacherUnfit: the weight is no positive number.
-        """
-        path, equals, weight = text.rpartition("=")
-        if not equals or Path(text).exists():
-            return cls(Path(text))
-        try:
-            number = float(weight)
-        except ValueError:
-            number = 0.0
-        if not number > 0:
-            raise TeacherUnfit(f"teacher {text!r}: the weight after = must be a number above 0")
-        return cls(Path(path), number)
-
-
-def teach(teachers: Sequence[Teacher], rows: pd.DataFrame, needed: NDArray[np.bool_], cache: Path) -> Logits:
-    """Weighted mean of the teachers' logits, float32 ``[rows, 6]``; zeros where not ``needed``.
+def teach(teachers: Sequence[Path], rows: pd.DataFrame, needed: NDArray[np.bool_], cache: Path) -> Logits:
+    """The logits of each teacher, float32 ``[teachers, rows, 6]``; zeros where not ``needed``.
 
     What a teacher said is kept below ``cache``, so that an interrupted distillation does not ask again.
 
@@ -57,10 +30,10 @@ def teach(teachers: Sequence[Teacher], rows: pd.DataFrame, needed: NDArray[np.bo
     """
     texts = list(rows.loc[needed, "cleaned"])
     cache.mkdir(parents=True, exist_ok=True)
-    total = np.zeros((len(rows), len(EMOTIONS)), np.float32)
-    for teacher in teachers:
-        total[needed] += teacher.weight * _remembered(teacher.path, texts, cache)
-    return total / np.float32(sum(teacher.weight for teacher in teachers))
+    answers = np.zeros((len(teachers), len(rows), len(EMOTIONS)), np.float32)
+    for answer, teacher in zip(answers, teachers, strict=True):
+        answer[needed] = _remembered(teacher, texts, cache)
+    return answers
 
 
 def _remembered(path: Path, texts: list[str], cache: Path) -> Logits:

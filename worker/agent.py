@@ -8,10 +8,11 @@ import asyncio
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from worker.counts import count_outcomes
 from worker.crashes import CrashJournal
 from worker.gathering import Gathering, Run
 from worker.inference.engine import Engine
-from worker.labelling import Rules
+from worker.labelling import Rules, label_batch
 from worker.metrics import Metrics
 from worker.progress import Place
 from worker.publisher import Publisher, Record
@@ -34,7 +35,7 @@ from worker.settings import KafkaSettings, WorkerSettings
 if TYPE_CHECKING:
     from worker.app import EmotionApp
 
-_BATCHES_IN_FLIGHT = 3
+BATCHES_IN_FLIGHT = 3
 """One is published, one is scored, and one is ready, so that the engine need not wait."""
 _BATCHES_WAITING = 8
 """Room for records that wait, in full batches; beyond it the fetcher is slowed down."""
@@ -48,6 +49,13 @@ class _Batch:
     outcomes: list[Outcome]
     """One for each record of the runs, in their order."""
     label_s: float
+
+    def only(self, is_ours: Callable[[EventT[Any]], bool]) -> "_Batch":
+        """The runs whose events are ours, with their outcomes."""
+        outcomes = iter(self.outcomes)
+        pairs = [(run, list(islice(outcomes, len(run.records)))) for run in self.runs]
+        ours = [(run, found) for run, found in pairs if is_ours(run.event)]
+        return _Batch([run for run, _ in ours], [outcome for _, found in ours for outcome in found], self.label_s)
 
 
 class ScoreAgent:
@@ -65,6 +73,7 @@ class ScoreAgent:
         metrics: Metrics,
         kafka: KafkaSettings,
         worker: WorkerSettings,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._app, self._engine, self._publisher, self._metrics = app, engine, publisher, metrics
         self._kafka, self._worker = kafka, worker
@@ -75,11 +84,11 @@ class ScoreAgent:
             abstain_threshold=engine.manifest.abstain_threshold if threshold is None else threshold,
             max_text_chars=worker.max_text_chars,
         )
-        self._journal = CrashJournal(worker.data_dir, kafka.raw_topic)
+        self._journal = CrashJournal(worker.data_dir, kafka.raw_topic, partial(label_batch, clock=clock), clock)
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._publish_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._finishing: asyncio.Task[None] | None = None
-        self._in_flight = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
+        self._in_flight = asyncio.Semaphore(BATCHES_IN_FLIGHT)
         self._gathering = Gathering(worker.max_batch, worker.max_wait_s, room=_BATCHES_WAITING * worker.max_batch)
 
     async def run(self, stream: StreamT[Any]) -> None:
@@ -176,9 +185,14 @@ class ScoreAgent:
             self._in_flight.release()
 
     async def _publish_and_count(self, batch: _Batch) -> None:
+        batch = batch.only(self._is_ours)
+        if not batch.runs:
+            log.info("left out what was scored before a rebalance")
+            return
         started = time.perf_counter()
         records = self._unpublished(batch.outcomes)
-        await asyncio.get_running_loop().run_in_executor(self._publish_thread, self._publisher.publish, records)
+        async with self._app.progress.publishing:
+            await asyncio.get_running_loop().run_in_executor(self._publish_thread, self._publisher.publish, records)
         publish_s = time.perf_counter() - started
         self._count(batch)
         self._metrics.batch(batch.outcomes, batch.label_s, publish_s)
@@ -198,16 +212,14 @@ class ScoreAgent:
 
     def _count(self, batch: _Batch) -> None:
         """Count and acknowledge what is still ours; the rest is the next owner's, who finds it published."""
-        outcomes, progress = iter(batch.outcomes), self._app.progress
-        with_outcomes = [(run, list(islice(outcomes, len(run.records)))) for run in batch.runs]
-        ours = [(run, found) for run, found in with_outcomes if self._is_ours(run.event)]
-        event_of = {run.tp.partition: run.event for run, _ in ours}
-        counted = [outcome for _, found in ours for outcome in found]
-        oldest_s = time.time() - self._worker.retention_s
-        for key, row in count_outcomes(counted, self._app.rows, self._worker.bucket_s, oldest_s):
+        ours, progress = batch.only(self._is_ours), self._app.progress
+        event_of = {run.tp.partition: run.event for run in ours.runs}
+        for key, row in count_outcomes(
+            ours.outcomes, self._app.rows, self._worker.bucket_s, self._app.horizon.oldest_s
+        ):
             with _as_current(event_of[key[0]]):
                 self._app.counts_table[key] = row
-        for run, _ in ours:
+        for run in ours.runs:
             progress.forget(run.tp.partition, run.first, run.last)
             self._app.exact_consumer.acknowledge(run.tp, run.first, run.last)
 

@@ -1,6 +1,7 @@
 """The Faust app: its configuration, its one agent and its one table."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from faust.types import TP, AppT, ProducerT
 from faust.types.transports import TransportT
 
 from worker.consumer import ExactConsumer, ExactTransport
-from worker.counts import Row, RowKey
+from worker.counts import Horizon, Row, RowKey
 from worker.progress import Progress
 from worker.published import PublishedTail
 from worker.settings import COUNTS_TABLE, KafkaSettings, WorkerSettings
@@ -31,7 +32,7 @@ class EmotionApp(faust.App):
     raw_topic_name: str
     counts_table: Any
     rows: MutableMapping[RowKey, Row]
-    retention_s: float
+    horizon: Horizon
     drain_s: float
     aiokafka_config: dict[str, Any]
 
@@ -58,7 +59,12 @@ class EmotionApp(faust.App):
         """Learn what stands on the output topics from ``starts`` (partition -> offset) on."""
         published = await asyncio.to_thread(self._tail.read, starts)
         self.progress.start_from(starts, published)
-        log.info("partitions assigned", starts=starts, published_before=len(published))
+        log.info(
+            "partitions assigned",
+            generation=self.consumer_generation_id,
+            starts=starts,
+            published_before=len(published),
+        )
 
     async def reread_dropped(self, ends: Mapping[int, int]) -> None:
         """Read again what was fetched, or is listed in ``ends``, and never came.
@@ -98,7 +104,9 @@ class _CrashOnSendError(Sensor):
         asyncio.get_running_loop().create_task(self._crash_app(exc))
 
 
-def build_app(kafka: KafkaSettings, worker: WorkerSettings, partitions: int) -> EmotionApp:
+def build_app(
+    kafka: KafkaSettings, worker: WorkerSettings, partitions: int, clock: Callable[[], float] = time.time
+) -> EmotionApp:
     """Compose the app; ``partitions`` is the partition count of the raw topic. Connects nowhere."""
     app = EmotionApp(
         worker.app_id,
@@ -125,7 +133,7 @@ def build_app(kafka: KafkaSettings, worker: WorkerSettings, partitions: int) -> 
         Table=MonotoneTable,
     )
     app.raw_topic_name = kafka.raw_topic
-    app.retention_s = worker.retention_s
+    app.horizon = Horizon(worker.retention_s, clock)
     app.drain_s = worker.drain_s
     app.aiokafka_config = _aiokafka_config(kafka)
     app.sensors.add(_CrashOnSendError(app.crash))

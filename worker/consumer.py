@@ -139,6 +139,8 @@ class ExactConsumer(driver.Consumer):
         """
         async with self._seeking:
             await self.app.progress.drained(self.app.drain_s)
+            async with self.app.progress.publishing:
+                pass  # what is being published must be seen by `begin_assignment`
             await super().perform_seek()
             counted = positions(self.app.rows)
             starts: dict[int, int] = {}

@@ -1,7 +1,7 @@
 """Arithmetic of the counts: rows of time buckets, and rolling windows as sums of them. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,27 +27,54 @@ def bucket_of(event_time_s: float, bucket_s: float) -> tuple[float, float]:
     return start, start + bucket_s - 0.1
 
 
+class Horizon:
+    """How far back buckets are kept: ``retention_s`` behind the newest bucket of their partition.
+
+    A clock that is ahead of the stream, because it is wrong or because there is a backlog, makes no bucket old; one
+    tweet from the future neither (the clock is the upper bound).
+    """
+
+    def __init__(self, retention_s: float, clock: Callable[[], float]) -> None:
+        self._retention_s, self._clock = retention_s, clock
+        self._newest: dict[int, float] = {}
+
+    def note(self, key: RowKey) -> None:
+        """There is a row with this key."""
+        partition, (_, end) = key
+        self._newest[partition] = max(self._newest.get(partition, end), end)
+
+    def oldest_s(self, partition: int) -> float:
+        """A bucket of the partition that ended before this moment has expired."""
+        return min(self._newest.get(partition, -math.inf), self._clock()) - self._retention_s
+
+    def expired(self, keys: Iterable[RowKey]) -> list[RowKey]:
+        """Those that have expired."""
+        oldest_s = {partition: self.oldest_s(partition) for partition in self._newest}
+        return [key for key in keys if key[1][1] < oldest_s.get(key[0], -math.inf)]
+
+
 def is_newer(row: Row, other: Row | None) -> bool:
     """Whether ``row`` has seen at least as much of the partition as ``other``: rows only grow."""
     return other is None or (row["o"], row["done"]) >= (other["o"], other["done"])
 
 
 def count_outcomes(
-    outcomes: Iterable[Outcome], rows: Mapping[RowKey, Row], bucket_s: float, oldest_s: float
+    outcomes: Sequence[Outcome], rows: Mapping[RowKey, Row], bucket_s: float, oldest_s: Callable[[int], float]
 ) -> list[tuple[RowKey, Row]]:
     """The rows that a batch changes, in the order in which they must be written.
 
     Outcomes of a partition come in the order of their offsets. One that is not above its row's ``o`` was counted
     before. Of each partition only the last row carries the new ``done``: a reader that sees it has seen the others,
     so reading from ``done + 1`` loses nothing even if the writer died between two rows. Outcomes whose bucket ended
-    before ``oldest_s`` have expired and are left out.
+    before ``oldest_s`` of their partition have expired and are left out.
     """
     changed: dict[RowKey, Row] = {}
     done: dict[int, int] = {}
+    oldest = {outcome.partition: oldest_s(outcome.partition) for outcome in outcomes}
     for outcome in outcomes:
         done[outcome.partition] = outcome.offset
         bucket = bucket_of(outcome.counted.event_time_s, bucket_s)
-        if bucket[1] < oldest_s:
+        if bucket[1] < oldest[outcome.partition]:
             continue
         key = (outcome.partition, bucket)
         row = changed.get(key) or rows.get(key) or new_row()

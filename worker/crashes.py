@@ -42,10 +42,13 @@ class CrashJournal:
         folder: this worker's own; made if need be.
         topic: the raw topic; notes of another one are forgotten.
         label: how a batch is labelled.
+        clock: seconds since the epoch, for the date of a letter.
     """
 
-    def __init__(self, folder: Path, topic: str, label: Label = label_batch) -> None:
-        self._folder, self._topic, self._label = folder, topic, label
+    def __init__(
+        self, folder: Path, topic: str, label: Label = label_batch, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._folder, self._topic, self._label, self._clock = folder, topic, label, clock
         self._crashes: Counter[Place] = Counter()
         self._guilty: set[Place] = set()
         self._note: int | None = None
@@ -89,7 +92,7 @@ class CrashJournal:
             place = (record.partition, record.offset)
             if place in self._guilty and place not in published:
                 log.error("a tweet killed the worker again and again: dead letter", partition=place[0], offset=place[1])
-                outcomes[place] = killed_the_worker(record, DEAD_AFTER, time.time())
+                outcomes[place] = killed_the_worker(record, DEAD_AFTER, self._clock())
             elif self._crashes[place] >= ALONE_AFTER:
                 outcomes[place] = self._noted([record], engine, rules, published)[0]
             else:

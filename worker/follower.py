@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import cast
@@ -12,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from schemas.counts import PartitionProgress, WindowCounts
 from schemas.emotions import EMOTIONS
-from worker.counts import Row, RowKey, is_newer, positions, sum_window
+from worker.counts import Horizon, Row, RowKey, is_newer, positions, sum_window
 from worker.records import utc
 from worker.settings import KafkaSettings, WorkerSettings
 
@@ -28,13 +29,24 @@ class Follower:
 
     Args:
         partitions: how many partitions the raw topic and the changelog have.
+        clock: seconds since the epoch; the end of a window that is asked for without a moment.
+        steady: seconds that go on whatever the clock is set to; the age of an answer.
     """
 
-    def __init__(self, kafka: KafkaSettings, worker: WorkerSettings, partitions: int) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        worker: WorkerSettings,
+        partitions: int,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._kafka, self._worker, self._partitions = kafka, worker, partitions
         self._rows: dict[RowKey, Row] = {}
         self._ends: dict[int, int] = {}
-        self._changed_at: dict[int, float] = dict.fromkeys(range(partitions), time.time())
+        self._clock, self._steady = clock, steady
+        self._horizon = Horizon(worker.retention_s + 2 * worker.bucket_s, clock)
+        self._changed_at: dict[int, float] = dict.fromkeys(range(partitions), steady())
         self._unread = set(range(partitions))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="follower")
         self._stopping = False
@@ -104,7 +116,8 @@ class Follower:
         row: Row = orjson.loads(value)
         if is_newer(row, self._rows.get(key)):
             self._rows[key] = row
-            self._changed_at[partition] = time.time()
+            self._horizon.note(key)
+            self._changed_at[partition] = self._steady()
 
     def _read_ends(self, consumer: Consumer) -> None:
         for partition in range(self._partitions):
@@ -119,8 +132,7 @@ class Follower:
             self._ends[partition] = end
 
     def _expire(self) -> None:
-        oldest_s = time.time() - self._worker.retention_s - 2 * self._worker.bucket_s
-        for key in [key for key in self._rows if key[1][1] < oldest_s]:
+        for key in self._horizon.expired(self._rows):
             del self._rows[key]
 
     def progress(self) -> tuple[PartitionProgress, ...]:
@@ -131,7 +143,7 @@ class Follower:
     def _progress_of(self, partition: int, following: int | None) -> PartitionProgress:
         end = self._ends.get(partition)
         lag = None if end is None else max(0, end - (following or 0))
-        age_s = max(0.0, time.time() - self._changed_at[partition])
+        age_s = self._steady() - self._changed_at[partition]
         late_s = 0.0 if lag == 0 else age_s
         return PartitionProgress(
             partition=partition,
@@ -143,7 +155,7 @@ class Follower:
 
     def window(self, window_s: float, as_of: datetime | None = None) -> WindowCounts:
         """The counts of the window that ends with the bucket of ``as_of`` (default: now)."""
-        moment_s = time.time() if as_of is None else as_of.timestamp()
+        moment_s = self._clock() if as_of is None else as_of.timestamp()
         total = sum_window(self._rows, moment_s, window_s, self._worker.bucket_s)
         labelled = sum(total.counts)
         progress = self.progress()

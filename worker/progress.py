@@ -30,6 +30,8 @@ class Progress:
         """(partition, offset) -> outcome that stood on the topics when the partition was assigned."""
         self.dead_generation: int | None = None
         """Consumer generation whose partitions have been revoked."""
+        self.publishing = asyncio.Lock()
+        """Held while a batch is published."""
         self.moved_at = time.monotonic()
         self._rewind_due: dict[int, tuple[int, float]] = {}
         self._in_flight = 0

@@ -16,6 +16,7 @@ from faust.types import StreamT
 
 from worker.agent import ScoreAgent
 from worker.app import EmotionApp, build_app
+from worker.clock import SteadyClock
 from worker.errors import WorkerError
 from worker.follower import Follower
 from worker.health import STUCK_EXIT_CODE, Health
@@ -59,7 +60,7 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     worker.data_dir.mkdir(parents=True, exist_ok=True)
-    health = Health(worker.stuck_s)
+    health, clock = Health(worker.stuck_s), SteadyClock()
     web = WebSide(worker, health, metrics := Metrics())
     runner = await web.start()
     try:
@@ -71,8 +72,8 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
         except InterruptedError:
             return 0
         partitions = check_topics(metadata, kafka, worker)
-        async with _following(Follower(kafka, worker, partitions)) as health.follower:
-            return await _label_stream(health, engine, metrics, kafka, worker, partitions, stopping)
+        async with _following(Follower(kafka, worker, partitions, clock)) as health.follower:
+            return await _label_stream(health, engine, metrics, kafka, worker, partitions, clock, stopping)
     finally:
         await runner.cleanup()
 
@@ -94,11 +95,12 @@ async def _label_stream(
     kafka: KafkaSettings,
     worker: WorkerSettings,
     partitions: int,
+    clock: SteadyClock,
     stopping: asyncio.Event,
 ) -> int:
-    app = health.app = build_app(kafka, worker, partitions)
+    app = health.app = build_app(kafka, worker, partitions, clock)
     publisher = Publisher(kafka.client_config(), worker.delivery_timeout_s)
-    agent = ScoreAgent(app, engine, publisher, metrics, kafka, worker)
+    agent = ScoreAgent(app, engine, publisher, metrics, kafka, worker, clock)
     raw = app.topic(
         kafka.raw_topic,
         key_type=bytes,

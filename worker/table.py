@@ -1,6 +1,5 @@
 """The windowed table with two mends: rows only grow, and expired rows leave the changelog too."""
 
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,18 +32,18 @@ class MonotoneTable(Table[Any, Any]):
                 if not is_newer(row, newest.get(key) or self.data.get(key)):
                     continue
                 newest[key] = row
+                self._emotion_app.horizon.note(key)
             kept.append(event)
         super().apply_changelog_batch(kept)
 
-    def _maybe_set_key_ttl(self, key: Any, partition: int) -> None:
-        """Nothing to note: expiry goes by the keys themselves."""
+    def _maybe_set_key_ttl(self, key: Any, partition: int) -> None:  # noqa: ARG002 - Faust's signature
+        """Expiry goes by the keys themselves and the newest of each partition."""
+        self._emotion_app.horizon.note(key)
 
     # Faust drops expired keys from memory only; the compacted changelog would keep them for ever.
     async def _del_old_keys(self) -> None:
-        oldest_s = time.time() - self._emotion_app.retention_s
-        expired = [key for key in list(self.data) if key[1][1] < oldest_s]
         owned = self._emotion_app.assigned_partitions()
-        for key in expired:
+        for key in self._emotion_app.horizon.expired(list(self.data)):
             self.data.pop(key, None)
             if key[0] in owned:
                 self.send_changelog(key[0], key, None, value_serializer="raw")

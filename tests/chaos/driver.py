@@ -15,13 +15,12 @@ from tests.chaos.load import Load
 from tests.chaos.report import Report
 from tests.chaos.scenario import Act, Scenario, Step
 from tests.stream import wait_for
+from worker.agent import BATCHES_IN_FLIGHT
 from worker.brokers import LocalBroker
 from worker.settings import KafkaSettings, WorkerSettings
 
 _LOOK_EVERY_S = 0.5
 _COUNTED_BOUND_S = 300.0
-_BATCHES_IN_FLIGHT = 2
-"""A worker scores one batch while it publishes another."""
 _BROKER_HEALS_S = 150.0
 """So long after the broker was broken a worker may still end by itself (its delivery times out, it is restarted)."""
 _ROLLING = ("1m", "5m", "1h")
@@ -160,12 +159,20 @@ class Driver:
             crashes=dict(self._fleet.crashes),
             rebalances=rebalances,
             outcomes=check_outcomes(ledger, self._alone_until),
-            repeats_bound=rebalances * _BATCHES_IN_FLIGHT * self._stage.worker.max_batch,
+            repeats_bound=rebalances * len(self._fleet.members) * BATCHES_IN_FLIGHT * self._stage.worker.max_batch,
             count_errors=tuple(errors),
             windows_checked=windows,
             wrong=tuple(self._fleet.wrong),
-            largest_mb=max(member.largest_mb for member in self._fleet.members),
+            memory_mb=self._memory_by_tenth(),
         )
+
+    def _memory_by_tenth(self) -> tuple[float, ...]:
+        tenth_s = (time.monotonic() - self._started) / 10
+        largest = [0.0] * 10
+        for moment, mb in self._fleet.memory:
+            index = min(9, int((moment - self._started) / tenth_s))
+            largest[index] = max(largest[index], mb)
+        return tuple(largest)
 
     def _count_errors(self, ledger: Ledger) -> tuple[list[str], int]:
         """Ask every worker for every bucket and for rolling windows."""

@@ -1,6 +1,7 @@
 """The workers of one stream: started, killed, restarted where they end by themselves, and asked all the time."""
 
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import Any
 from tests.stream import PARTITIONS, START_BOUND_S, Stream, wait_for
 from worker.settings import KafkaSettings, WorkerSettings
 
-ASSIGNED = "partitions assigned"
+_ASSIGNED = re.compile(r'"generation": ?(\d+).*"partitions assigned"|"partitions assigned".*"generation": ?(\d+)')
 """What a worker logs at the end of each rebalance."""
 
 
@@ -22,7 +23,6 @@ class Member:
         self.name = f"worker-{number}"
         self.data_dir = folder / self.name
         self.stream = Stream(kafka, worker, folder / f"{self.name}.log")
-        self.largest_mb = 0.0
         self._least: int | None = None
 
     def start(self, bundle: Path) -> None:
@@ -47,7 +47,6 @@ class Member:
 
     def look(self, window: str) -> str | None:
         """Ask for the counts; what is wrong with the answer, else None."""
-        self.largest_mb = max(self.largest_mb, memory_mb(self.pid))
         try:
             answer = self.stream.get(f"/counts?window={window}")
         except OSError:
@@ -84,6 +83,8 @@ class Fleet:
         self.excused_until = 0.0
         """Till then (monotonic) a worker may end by itself: a broker was broken."""
         self.wrong: list[str] = []
+        self.memory: list[tuple[float, float]] = []
+        """(monotonic seconds, MB of the largest worker), several times a second."""
         self._window = f"{worker.retention_s:.0f}s"
 
     @property
@@ -95,6 +96,7 @@ class Fleet:
 
     def supervise(self) -> None:
         """Start again what ended by itself, as a supervisor does; note the exit code."""
+        self.memory.append((time.monotonic(), max((memory_mb(member.pid) for member in self.running), default=0.0)))
         for member in self.running:
             code = member.ended_with()
             if code is not None:
@@ -120,9 +122,10 @@ class Fleet:
         wait_for(all_ready, 2 * START_BOUND_S, lambda: "a worker does not become ready")
 
     def rebalances(self) -> int:
-        """How often partitions were assigned, from the logs."""
+        """How many generations of the group gave partitions to anybody, from the logs."""
         logs = [member.stream.log for member in self.members if member.stream.log.exists()]
-        return sum(log.read_text(errors="replace").count(ASSIGNED) for log in logs)
+        found = [match for log in logs for match in _ASSIGNED.finditer(log.read_text(errors="replace"))]
+        return len({match[1] or match[2] for match in found})
 
     def counts(self, member: Member, window: str, at: str | None = None) -> dict[str, Any]:
         return member.stream.get(f"/counts?window={window}" + (f"&at={at}" if at else ""))

@@ -24,7 +24,8 @@ class Report:
     windows_checked: int
     wrong: tuple[str, ...]
     """Wrong answers while it ran, unclean ends."""
-    largest_mb: float
+    memory_mb: tuple[float, ...]
+    """The largest worker in each tenth of the run."""
 
     @property
     def violations(self) -> list[str]:
@@ -55,7 +56,7 @@ class Report:
             "out of order": self.outcomes.out_of_order,
             f"count errors ({self.windows_checked} windows)": len(self.count_errors),
             "wrong answers while it ran": len(self.wrong),
-            "largest worker, MB": round(self.largest_mb),
+            "largest worker in each tenth, MB": " ".join(f"{mb:.0f}" for mb in self.memory_mb),
         }
         for what, number in rows.items():
             table.add_row(what, str(number))

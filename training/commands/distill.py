@@ -19,8 +19,9 @@ from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, fit
     "teachers",
     multiple=True,
     required=True,
-    metavar="FOLDER[=WEIGHT]",
-    help="run of `train distilbert`, bundle, or checkpoint with our labels; the logits of several are averaged",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="run of `train distilbert`, bundle, or checkpoint with our labels; several are weighted for each source",
 )
 @click.option(
     "--student", type=click.Choice(["lstm", "encoder"]), required=True, help="encoder: DistilBERT or any other"
@@ -41,7 +42,7 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     glove: Path | None,
     out: Path,
     start: Path | None,
-    teachers: tuple[str, ...],
+    teachers: tuple[Path, ...],
     student: Literal["lstm", "encoder"],
     base: str,
     preset: str,
@@ -51,15 +52,17 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     """Teach a student with the soft labels of TEACHERs on labelled and unlabelled texts."""
     import numpy as np
 
-    from training.lessons import taught_lesson, taught_rows, temperatures
+    from training.lessons import blend, taught_lesson, taught_rows, temperatures
     from training.pipeline import read_rows, train_encoder, train_lstm
-    from training.teachers import Teacher, teach
+    from training.teachers import teach
 
-    asked, rows = [Teacher.parse(text) for text in teachers], read_rows(prepared)
+    rows = read_rows(prepared)
     learned = taught_rows(rows, unlabelled_share, seed=5)
-    logits = teach(asked, rows, learned | np.asarray(rows["split"] == "val"), out / "teachers")
+    answers = teach(teachers, rows, learned | np.asarray(rows["split"] == "val"), out / "teachers")
+    logits, weights = blend(rows, answers)
     for source, temperature in temperatures(rows, logits).items():
-        click.echo(f"teacher's temperature for {source}: {temperature:.3f}")
+        shares = ", ".join(f"{path.name} {weight:.2f}" for path, weight in zip(teachers, weights[source], strict=True))
+        click.echo(f"{source}: {shares}; temperature {temperature:.3f}")
     lesson, chosen = taught_lesson(rows, logits, learned), given(**sizes)
     if student == "lstm":
         train_lstm(prepared, glove_path(glove, data), out, preset=preset, lesson=lesson, start=start, **chosen)

@@ -4,7 +4,7 @@ import pytest
 
 from training.data.rows import TARGETS
 from training.errors import TooFewRows
-from training.lessons import plain_lesson, taught_lesson, taught_rows, temperatures
+from training.lessons import blend, plain_lesson, taught_lesson, taught_rows, temperatures
 
 JOY, LOVE = np.eye(6)[1], np.eye(6)[2]
 NONE = np.full(6, 1 / 6)
@@ -55,6 +55,25 @@ def test_sources_with_few_held_out_rows_take_the_temperature_of_what_people_judg
     logits = np.array(sure_logits([True] * 100 + [True] * 50 + [False] * 50 + [True] * 3, 4.0), np.float32)
     found = temperatures(rows, logits)
     assert found["own"] == found["goemotions"] != found["dair"]
+
+
+def test_a_teacher_has_its_say_on_the_texts_that_it_knows() -> None:
+    rows = frame(
+        [("dair", "val", JOY)] * 100 + [("goemotions", "val", JOY)] * 100 + [("reddit", "unlabelled", NOBODY_ASKED)]
+    )
+    knowing, guessing = [True] * 90 + [False] * 10, [True] * 20 + [False] * 80
+    answers = np.array(
+        [
+            sure_logits([*knowing, *guessing, False], 3.0),
+            sure_logits([*guessing, *knowing, True], 3.0),
+        ],
+        np.float32,
+    )
+    logits, weights = blend(rows, answers)
+    assert weights["dair"] == pytest.approx([1, 0], abs=0.01)
+    assert weights["goemotions"] == pytest.approx([0, 1], abs=0.01)
+    assert np.allclose(logits[0], answers[0, 0], atol=0.1)
+    assert logits[-1].argmax() == 1
 
 
 def test_without_held_out_rows_a_teacher_cannot_be_tempered() -> None:

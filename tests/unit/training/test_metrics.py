@@ -84,8 +84,12 @@ def test_a_paired_test_sees_only_the_rows_that_differ() -> None:
 def test_slices_are_told_by_the_raw_text() -> None:
     texts = ["so glad #sun @you", "never again https://example.org", "we want that", "i dont know \U0001f602"]
     probabilities = np.full((4, 6), 1 / 6, np.float32)
-    found = slices(texts, probabilities, np.ones((4, 6), bool))
+    accepted = np.eye(6, dtype=bool)[[1, 2, 3, 4]]
+    accepted[3, 1] = True
+    found = slices(texts, probabilities, accepted)
     assert {name: one["rows"] for name, one in found.items()} == {
+        "one label": 3,
+        "several labels": 1,
         "up to 8 words": 4,
         "has a hashtag": 1,
         "has a mention": 1,

@@ -9,7 +9,7 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification, 
 
 from schemas.emotions import EMOTIONS
 from training.errors import DataUnreadable, TeacherUnfit
-from training.teachers import Teacher, ask, teach
+from training.teachers import ask, teach
 from worker.inference.engine import load_engine
 
 TEXTS = ["so happy today", "this is sad", "i am angry"]
@@ -29,28 +29,16 @@ def checkpoint(folder: Path, labels: tuple[str, ...]) -> Path:
     return folder
 
 
-def test_a_weight_follows_the_folder(tmp_path: Path) -> None:
-    odd = tmp_path / "lr=0.1"
-    odd.mkdir()
-    assert Teacher.parse("runs/a=0.35") == Teacher(Path("runs/a"), 0.35)
-    assert Teacher.parse("runs/a") == Teacher(Path("runs/a"))
-    assert Teacher.parse(str(odd)) == Teacher(odd)
-    for bad in ("runs/a=0", "runs/a=much", "runs/a=-1"):
-        with pytest.raises(TeacherUnfit, match="number above 0"):
-            Teacher.parse(bad)
-
-
-def test_several_teachers_are_averaged_by_weight_and_asked_once(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_each_teacher_is_asked_once(tiny_bundle: Path, tmp_path: Path) -> None:
     rows = pd.DataFrame({"cleaned": TEXTS})
     needed = np.array([True, False, True])
-    other = checkpoint(tmp_path / "checkpoint", EMOTIONS)
-    teachers = [Teacher(tiny_bundle, 3), Teacher(other, 1)]
-    logits = teach(teachers, rows, needed, tmp_path / "cache")
-    bundle = np.log(load_engine(tiny_bundle).predict_cleaned(TEXTS[::2]))
-    assert np.allclose(logits[needed], (3 * bundle + ask(other, TEXTS[::2])) / 4, atol=1e-4)
-    assert not logits[1].any()
-    (other / "config.json").unlink()
-    assert (teach(teachers, rows, needed, tmp_path / "cache") == logits).all()
+    teachers = [tiny_bundle, checkpoint(tmp_path / "checkpoint", EMOTIONS)]
+    answers = teach(teachers, rows, needed, tmp_path / "cache")
+    assert np.allclose(answers[0, needed], np.log(load_engine(tiny_bundle).predict_cleaned(TEXTS[::2])), atol=1e-5)
+    assert (answers[1, needed] == ask(teachers[1], TEXTS[::2])).all()
+    assert not answers[:, 1].any()
+    (teachers[1] / "config.json").unlink()
+    assert (teach(teachers, rows, needed, tmp_path / "cache") == answers).all()
 
 
 def test_a_checkpoint_may_order_its_labels_otherwise(tmp_path: Path) -> None:

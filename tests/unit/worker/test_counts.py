@@ -28,7 +28,7 @@ def test_a_crash_between_any_two_row_writes_loses_and_repeats_nothing(
     while positions(rows).get(0, 0) < len(outcomes):
         start = positions(rows).get(0, 0)
         batch = outcomes[start : start + data.draw(st.sampled_from(sizes))]
-        writes = count_outcomes(batch, rows, BUCKET_S, oldest_s=0)
+        writes = count_outcomes(batch, rows, BUCKET_S, lambda _: 0.0)
         if crashes:
             crashes -= 1
             writes = writes[: data.draw(st.integers(0, len(writes)))]
@@ -39,12 +39,12 @@ def test_a_crash_between_any_two_row_writes_loses_and_repeats_nothing(
 
 def test_a_replay_of_counted_tweets_changes_nothing() -> None:
     batch = [outcome(offset, 1000 + offset, offset % 6) for offset in range(30)]
-    rows = dict(count_outcomes(batch, {}, BUCKET_S, oldest_s=0))
-    assert count_outcomes(batch, rows, BUCKET_S, oldest_s=0) == []
+    rows = dict(count_outcomes(batch, {}, BUCKET_S, lambda _: 0.0))
+    assert count_outcomes(batch, rows, BUCKET_S, lambda _: 0.0) == []
 
 
 def test_a_tweet_of_an_expired_bucket_is_left_out() -> None:
-    assert count_outcomes([outcome(0, 1000.0, 1)], {}, BUCKET_S, oldest_s=2000.0) == []
+    assert count_outcomes([outcome(0, 1000.0, 1)], {}, BUCKET_S, lambda _: 2000.0) == []
 
 
 def test_rows_only_grow() -> None:
@@ -56,7 +56,7 @@ def test_rows_only_grow() -> None:
 
 def test_a_window_sums_whole_buckets_of_all_partitions_and_no_older_ones() -> None:
     batches = [[outcome(0, 1000.0, 1), outcome(1, 1055.0, 1)], [outcome(0, 1049.9, 2, partition=1)]]
-    rows = {key: row for batch in batches for key, row in count_outcomes(batch, {}, BUCKET_S, oldest_s=0)}
+    rows = {key: row for batch in batches for key, row in count_outcomes(batch, {}, BUCKET_S, lambda _: 0.0)}
     total = sum_window(rows, as_of_s=1059.0, window_s=15.0, bucket_s=BUCKET_S)
     assert total.counts == [0, 1, 1, 0, 0, 0]
     assert (total.since_s, total.window_s) == (1040.0, 20.0)

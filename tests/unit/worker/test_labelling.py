@@ -21,8 +21,8 @@ def record(offset: int, value: bytes | None, timestamp_s: float = NOW_S - 5) -> 
 class Poisoned:
     """The real engine, but one text crashes it."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, error: BaseException | None = None) -> None:
+        self._engine, self._error = engine, error or MemoryError("too much")
         self.manifest = engine.manifest
         self.precision = engine.precision
 
@@ -31,7 +31,7 @@ class Poisoned:
 
     def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
         if any("poison" in text for text in cleaned):
-            raise MemoryError("too much")
+            raise self._error
         return self._engine.predict_cleaned(cleaned)
 
     def tokens(self, cleaned: str) -> list[str]:
@@ -43,13 +43,18 @@ def engine(tiny_bundle: Path) -> Engine:
     return load_engine(tiny_bundle, threads=1)
 
 
-def test_a_poison_tweet_is_isolated_and_the_others_are_labelled(engine: Engine) -> None:
+class PanicException(BaseException):
+    """What a panic in Rust is to Python (PyO3): no Exception."""
+
+
+@pytest.mark.parametrize("error", [MemoryError("too much"), PanicException("index out of bounds")])
+def test_a_poison_tweet_is_isolated_and_the_others_are_labelled(engine: Engine, error: BaseException) -> None:
     records = [record(i, b"poison" if i == 37 else b"so happy %d" % i) for i in range(64)]
-    outcomes = label_batch(records, Poisoned(engine), Rules(), {}, lambda: NOW_S)
+    outcomes = label_batch(records, Poisoned(engine, error), Rules(), {}, lambda: NOW_S)
     dead = [outcome for outcome in outcomes if outcome.counted.label is None]
     assert [(outcome.offset, outcome.reason) for outcome in dead] == [(37, Reason.ENGINE_FAILED)]
     assert [outcome.offset for outcome in outcomes] == list(range(64))
-    assert "MemoryError" in DeadLetter.model_validate_json(dead[0].value or b"").detail
+    assert type(error).__name__ in DeadLetter.model_validate_json(dead[0].value or b"").detail
 
 
 def test_what_was_published_before_is_counted_as_published_and_not_scored_again(engine: Engine) -> None:

@@ -1,0 +1,195 @@
+"""The agent around a rebalance: what was scored for a partition that is gone is neither published nor counted."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from worker.agent import ScoreAgent
+from worker.gathering import Run
+from worker.inference.engine import Engine, load_engine
+from worker.metrics import Metrics
+from worker.progress import Progress
+from worker.publisher import Record
+from worker.records import RawRecord
+from worker.settings import KafkaSettings, WorkerSettings
+
+GENERATION = 7
+
+
+class Event:
+    """Of Faust's events only what the agent asks for."""
+
+    def __init__(self, partition: int, generation: int) -> None:
+        self.message = SimpleNamespace(tp=TP("raw", partition), generation_id=generation)
+
+
+def run_of(*offsets: int, generation: int = GENERATION) -> Run:
+    event: Any = Event(0, generation)
+    return Run(event, [RawRecord("raw", 0, offset, None, b"so happy", (), 1_800_000_000.0) for offset in offsets])
+
+
+class HeldEngine:
+    """The real engine, once it is let go."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.manifest = engine, engine.manifest
+        self.asked, self.let_go = threading.Event(), threading.Event()
+
+    def predict_cleaned(self, cleaned: Sequence[str]) -> Any:
+        self.asked.set()
+        assert self.let_go.wait(30)
+        return self._engine.predict_cleaned(cleaned)
+
+
+class Edge:
+    """App, consumer, table and publisher of one agent."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = HeldEngine(engine)
+        self.published: list[Record] = []
+        self.acknowledged: list[tuple[TP, int, int]] = []
+        self.counted: dict[Any, Any] = {}
+        self.holes: set[int] = set()
+        self.rewound: list[tuple[TP, int]] = []
+        self.crashes: list[BaseException] = []
+        self.app = SimpleNamespace(
+            progress=Progress(),
+            consumer_generation_id=GENERATION,
+            is_flowing=True,
+            exact_consumer=SimpleNamespace(
+                acknowledge=lambda *run: self.acknowledged.append(run),
+                holes=lambda _: lambda offset: offset in self.holes,
+                rewind=self._rewind,
+            ),
+            horizon=SimpleNamespace(oldest_s=lambda _: 0.0),
+            rows=self.counted,
+            counts_table=self.counted,
+            crash=self._crash,
+        )
+        publisher: Any = SimpleNamespace(publish=self._publish)
+        app: Any = self.app
+        held: Any = self.engine
+        worker = WorkerSettings(data_dir=folder)
+        self.agent = ScoreAgent(app, held, publisher, Metrics(), KafkaSettings(), worker)
+        self.while_publishing: Callable[[], None] = lambda: None
+
+    def _publish(self, records: list[Record]) -> None:
+        self.published += records
+        self.while_publishing()
+
+    async def _rewind(self, tp: TP, offset: int) -> None:
+        self.rewound.append((tp, offset))
+
+    async def _crash(self, error: BaseException) -> None:
+        self.crashes.append(error)
+
+    def begin(self) -> None:
+        self.app.progress.batch_began()
+        self.agent._begin([run_of(5)])
+
+    async def end(self) -> None:
+        self.engine.let_go.set()
+        assert await self.app.progress.drained(30)
+        await self.agent.close()
+        assert self.crashes == []
+
+
+@pytest.fixture
+def play(tiny_bundle: Path, tmp_path: Path) -> Callable[[Callable[[Edge], Coroutine[Any, Any, None]]], Edge]:
+    def run(scenario: Callable[[Edge], Coroutine[Any, Any, None]]) -> Edge:
+        async def whole() -> Edge:
+            edge = Edge(load_engine(tiny_bundle, threads=1), tmp_path)
+            await scenario(edge)
+            return edge
+
+        return asyncio.run(whole())
+
+    return run
+
+
+Play = Callable[[Callable[[Edge], Coroutine[Any, Any, None]]], Edge]
+
+
+def test_a_batch_is_published_counted_and_acknowledged(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.begin()
+        await edge.end()
+
+    edge = play(scenario)
+    assert [(record.topic, record.partition) for record in edge.published] == [("tweets.emotion", 0)]
+    assert edge.acknowledged == [(TP("raw", 0), 5, 5)]
+    assert [row["done"] for row in edge.counted.values()] == [5]
+
+
+def revoked(edge: Edge) -> None:
+    edge.app.progress.dead_generation = GENERATION
+
+
+def assigned_anew(edge: Edge) -> None:
+    edge.app.consumer_generation_id = GENERATION + 1
+
+
+@pytest.mark.parametrize("rebalance", [revoked, assigned_anew])
+def test_what_was_scored_while_the_partition_went_is_not_published(
+    play: Play, rebalance: Callable[[Edge], None]
+) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.begin()
+        await asyncio.to_thread(edge.engine.asked.wait, 30)
+        rebalance(edge)
+        await edge.end()
+
+    edge = play(scenario)
+    assert (edge.published, edge.acknowledged, edge.counted) == ([], [], {})
+
+
+def test_what_was_being_published_while_the_partition_went_is_left_to_the_next_owner_to_count(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.while_publishing = lambda: revoked(edge)
+        edge.begin()
+        await edge.end()
+
+    edge = play(scenario)
+    assert len(edge.published) == 1
+    assert (edge.acknowledged, edge.counted) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("run", "holes", "kept", "rewound"),
+    [
+        (run_of(5, 6, 7), set(), [5, 6, 7], []),
+        (run_of(3, 4, 5, 6), set(), [5, 6], []),
+        (run_of(5, 7), {6}, [5, 7], []),
+        (run_of(5, 7, 8), set(), [5], [(TP("raw", 0), 6)]),
+        (run_of(9, 10), set(), [], [(TP("raw", 0), 5)]),
+        (run_of(5, 6, generation=GENERATION - 1), set(), [], []),
+    ],
+)
+def test_only_what_continues_the_partition_is_taken_and_a_gap_is_read_again(
+    play: Play, run: Run, holes: set[int], kept: list[int], rewound: list[tuple[TP, int]]
+) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.holes = holes
+        edge.app.progress.expected[0] = 5
+        taken.extend(await edge.agent._in_sequence([run]))
+
+    taken: list[Run] = []
+    edge = play(scenario)
+    assert [record.offset for one in taken for record in one.records] == kept
+    assert edge.rewound == rewound
+
+
+def test_what_waits_while_the_flow_stops_is_left_out(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.app.is_flowing = False
+        taken.extend(await edge.agent._in_sequence([run_of(5)]))
+
+    taken: list[Run] = []
+    play(scenario)
+    assert taken == []

@@ -1,0 +1,273 @@
+"""Each mend of Faust on Faust's own objects, not connected; docs/faust.md lists them all."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mode
+import pytest
+from aiokafka import TopicPartition
+from faust.types import TP
+
+from worker.agent import _as_current
+from worker.app import EmotionApp, build_app
+from worker.consumer import ExactConsumer, _ends
+from worker.counts import bucket_of, new_row
+from worker.follower import Follower
+from worker.health import Health
+from worker.logging import configure_logging
+from worker.progress import QUIET_S
+from worker.settings import KafkaSettings, WorkerSettings
+
+KAFKA, WORKER = KafkaSettings(), WorkerSettings(drain_s=5.0)
+RAW, CHANGELOG = TP(KAFKA.raw_topic, 0), TP(WORKER.changelog_topic, 0)
+KEY = (0, bucket_of(1_800_000_000.0, WORKER.bucket_s))
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> EmotionApp:
+    return build_app(KAFKA, WORKER.model_copy(update={"data_dir": tmp_path}), 4)
+
+
+def consumer_of(app: EmotionApp, **instead: Any) -> ExactConsumer:
+    consumer = app.exact_consumer
+    vars(consumer).update(instead)
+    return consumer
+
+
+def nothing_async(*_: Any, **__: Any) -> Awaitable[None]:
+    return asyncio.sleep(0)
+
+
+def test_source_partitions_stay_paused_until_the_rebalance_is_over(app: EmotionApp) -> None:
+    consumer = consumer_of(app, _active_partitions=set())
+    app.rebalancing = True
+    consumer.resume_partitions({RAW, CHANGELOG})
+    assert consumer._get_active_partitions() == {CHANGELOG}
+    app.on_rebalance_end()
+    assert consumer._get_active_partitions() == {CHANGELOG, RAW}
+
+
+def test_a_stop_forgets_what_a_rebalance_held_back(app: EmotionApp) -> None:
+    consumer = consumer_of(app, _active_partitions=set())
+    app.rebalancing = True
+    consumer.resume_partitions({RAW})
+    consumer.stop_flow()
+    app.on_rebalance_end()
+    assert consumer._get_active_partitions() == set()
+
+
+def seeking(app: EmotionApp, committed: int) -> tuple[ExactConsumer, list[tuple[TP, int]]]:
+    sought: list[tuple[TP, int]] = []
+
+    async def seek_to_committed() -> dict[TP, int]:
+        return {RAW: committed}
+
+    async def seek(tp: TP, offset: int) -> None:
+        sought.append((tp, offset))
+
+    vars(app)["begin_assignment"] = nothing_async
+    consumer = consumer_of(app, seek_to_committed=seek_to_committed, seek=seek, assignment=lambda: {RAW, CHANGELOG})
+    return consumer, sought
+
+
+@pytest.mark.parametrize("committed", [3, 40])
+def test_reading_begins_behind_the_last_counted_tweet_whatever_the_group_committed(
+    app: EmotionApp, committed: int
+) -> None:
+    async def play() -> list[tuple[TP, int]]:
+        app.rows[KEY] = new_row() | {"o": 9, "done": 9}
+        consumer, sought = seeking(app, committed)
+        await consumer.perform_seek()
+        return sought
+
+    assert asyncio.run(play()) == [(RAW, 10)]
+
+
+def test_a_batch_that_is_being_published_is_waited_for_before_the_topics_are_looked_at(app: EmotionApp) -> None:
+    async def play() -> tuple[bool, bool]:
+        consumer, sought = seeking(app, 3)
+        async with app.progress.publishing:
+            task = asyncio.create_task(consumer.perform_seek())
+            await asyncio.sleep(0.05)
+            before = bool(sought)
+        await task
+        return before, bool(sought)
+
+    assert asyncio.run(play()) == (False, True)
+
+
+def test_before_partitions_go_their_batch_ends_and_is_committed(app: EmotionApp) -> None:
+    async def play() -> list[int | None]:
+        committed: list[int | None] = []
+
+        async def commit() -> None:
+            committed.append(consumer._new_offset(RAW))
+
+        consumer = consumer_of(app, commit=commit, _on_partitions_revoked=nothing_async)
+        app.consumer_generation_id = 4
+        consumer._base[RAW] = 5
+        app.progress.batch_began()
+        leaving = asyncio.create_task(consumer.on_partitions_revoked({RAW}))
+        await asyncio.sleep(0.05)
+        assert committed == []
+        consumer.acknowledge(RAW, 5, 8)
+        app.progress.batch_ended()
+        await leaving
+        assert app.progress.dead_generation == 4
+        consumer.acknowledge(RAW, 9, 9)
+        assert list(consumer._filter_tps_with_pending_acks()) == []
+        return committed
+
+    assert asyncio.run(play()) == [9]
+
+
+class Reader:
+    """A client whose broker lists an end that lies behind the last record."""
+
+    def __init__(self, listed: int, last_end: int) -> None:
+        self.listed, self.last_end = listed, last_end
+        self.read = False
+
+    async def end_offsets(self, wanted: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(wanted, self.listed)
+
+    def assign(self, _: Any) -> None:
+        return
+
+    def seek(self, _: Any, offset: int) -> None:
+        assert offset == max(self.listed - 1, 0)
+
+    async def getmany(self, timeout_ms: int) -> None:  # noqa: ARG002 - aiokafka's name
+        self.read = True
+
+    def highwater(self, _: Any) -> int | None:
+        return self.last_end if self.read else None
+
+
+def test_the_end_of_a_changelog_is_what_a_reader_can_reach() -> None:
+    reader: Any = Reader(listed=10, last_end=8)
+    assert asyncio.run(_ends(reader, [TopicPartition("changelog", 0)])) == {TP("changelog", 0): 8}
+    empty: Any = Reader(listed=0, last_end=0)
+    assert asyncio.run(_ends(empty, [TopicPartition("changelog", 0)])) == {TP("changelog", 0): 0}
+
+
+def changelog_event(offset: int, row: dict[str, Any] | None) -> Any:
+    message = SimpleNamespace(tp=CHANGELOG, partition=0, offset=offset, value=row)
+    return SimpleNamespace(key=[KEY[0], list(KEY[1])], value=row, message=message)
+
+
+@pytest.mark.parametrize("batches", [[[0, 1]], [[0], [1]]])
+def test_a_late_write_of_a_worker_that_was_fenced_off_does_not_take_a_row_back(
+    app: EmotionApp, batches: list[list[int]]
+) -> None:
+    events = [changelog_event(0, new_row() | {"o": 9, "done": 9}), changelog_event(1, new_row() | {"o": 5, "done": 5})]
+    for batch in batches:
+        app.counts_table.apply_changelog_batch([events[number] for number in batch])
+    assert app.rows[KEY]["done"] == 9
+
+
+def test_a_table_write_outside_of_the_stream_s_task_goes_to_the_partition_of_its_tweet(app: EmotionApp) -> None:
+    sent = []
+
+    def send_changelog(partition: int, key: Any, value: Any, **_: Any) -> Any:
+        sent.append((partition, key, value))
+        return SimpleNamespace(message=SimpleNamespace(partition=partition))
+
+    vars(app.counts_table)["send_changelog"] = send_changelog
+    vars(app.counts_table)["_verify_source_topic_partitions"] = lambda _: None
+
+    class Event:
+        message = SimpleNamespace(topic=RAW.topic, partition=0)
+
+    event: Any = Event()
+    with _as_current(event):
+        app.counts_table[KEY] = new_row()
+    assert sent == [(0, KEY, new_row())]
+
+
+def test_a_changelog_record_that_cannot_be_written_crashes_the_worker(app: EmotionApp) -> None:
+    error = OSError("the brokers are gone")
+
+    async def play() -> None:
+        sensors: Any = app.sensors
+        sensors.on_send_error(None, error, defaultdict(lambda: None))
+        await asyncio.sleep(0.01)
+
+    asyncio.run(play())
+    assert app.crash_reason is error
+
+
+def test_an_agent_that_fails_is_not_restarted_silently_and_no_topic_is_made_on_the_way(app: EmotionApp) -> None:
+    conf: Any = app.conf
+    assert conf.agent_supervisor is mode.CrashingSupervisor
+    assert (conf.topic_disable_leader, conf.topic_allow_declare) == (True, False)
+
+
+def settled(app: EmotionApp) -> None:
+    """The rebalance is over, the table recovered; offset 10 of partition 0 comes next."""
+    tables: Any = app.tables
+    tables.on_actives_ready()
+    vars(app)["rebalancing"] = False
+    app.progress.expected[0] = 10
+
+
+@pytest.mark.parametrize(
+    ("position", "listed", "rewound"), [(12, 0, [(RAW, 10)]), (10, 12, [(RAW, 10)]), (10, 10, []), (10, 0, [])]
+)
+def test_a_quiet_worker_reads_again_what_was_fetched_or_listed_and_never_came(
+    app: EmotionApp, position: int, listed: int, rewound: list[tuple[TP, int]]
+) -> None:
+    sought: list[tuple[TP, int]] = []
+
+    async def where(_: TP) -> int:
+        return position
+
+    async def rewind(tp: TP, offset: int) -> None:
+        sought.append((tp, offset))
+
+    consumer_of(app, position=where, rewind=rewind, _active_partitions=set())
+    vars(app)["assigned_partitions"] = lambda: {0}
+    settled(app)
+    app.progress.moved_at -= QUIET_S
+    asyncio.run(app.reread_dropped({0: listed}))
+    assert sought == rewound
+
+
+@pytest.mark.parametrize(("ends", "stuck"), [({0: 12}, True), ({0: 10}, False), ({}, False)])
+def test_a_worker_is_stuck_where_nothing_moves_though_there_is_work(
+    app: EmotionApp, ends: dict[int, int], stuck: bool
+) -> None:
+    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
+    assert health.follower is not None
+    health.follower.ends.update(ends)
+    settled(app)
+    assert not health.is_stuck()
+    app.progress.moved_at -= 61
+    assert health.is_stuck() is stuck
+
+
+def test_a_rebalance_that_never_ends_is_stuck_too(app: EmotionApp) -> None:
+    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
+    vars(app)["rebalancing"] = True
+    app.progress.moved_at -= 61
+    assert health.is_stuck()
+
+
+@pytest.fixture
+def root_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+@pytest.mark.usefixtures("root_logging")
+def test_records_of_faust_that_nobody_reads_are_not_built() -> None:
+    configure_logging(WORKER)
+    for name in ("faust", "mode", "aiokafka"):
+        assert not logging.getLogger(f"{name}.something").isEnabledFor(logging.INFO)
