@@ -181,8 +181,8 @@ class _Graph:
         pooled = op.matmul(slots, states, False, False)
         if is_cls:
             pooled = self._layer(weights.layers[-1], pooled, states, self._mask(slot_segments, segments))
-        for linear in weights.head[:-1]:
-            pooled = op.relu(self._linear(pooled, linear))
+        for hidden in weights.head[:-1]:
+            pooled = op.relu(self._linear(pooled, hidden))
         logits = op.result(self._linear(pooled, weights.head[-1]))
         inputs = [ids, positions, segments, slot_segments, slots]
         model = ov.Model([logits], inputs, "packed-encoder")
@@ -193,8 +193,8 @@ class _Graph:
 
     def _layer(self, layer: EncoderLayer, asking: Any, states: Any, mask: Any) -> Any:
         query, key, value = (
-            self._split(self._linear(source, linear))
-            for source, linear in ((asking, layer.query), (states, layer.key), (states, layer.value))
+            self._split(self._linear(source, projection))
+            for source, projection in ((asking, layer.query), (states, layer.key), (states, layer.value))
         )
         scale = np.float32(1 / math.sqrt(self._width))
         scores = op.add(op.multiply(op.matmul(query, key, False, True), scale), mask)
@@ -216,13 +216,8 @@ class _Graph:
         normal = op.mvn(states, np.array([-1]), True, self._weights.epsilon, "inside_sqrt")
         return op.add(op.multiply(normal, norm.weight), norm.bias)
 
-    def _linear(self, states: Any, linear: Affine) -> Any:
-        if self._int8:
-            values, scales = _quantised(linear.weight)
-            matrix = op.multiply(op.convert(op.constant(values), "f32"), op.constant(scales))
-        else:
-            matrix = op.constant(linear.weight)
-        return op.add(op.matmul(states, matrix, False, True), linear.bias)
+    def _linear(self, states: Any, layer: Affine) -> Any:
+        return linear(states, layer, int8=self._int8)
 
     def _look_up(self, table: Array, ids: Any) -> Any:
         if not self._int8:
@@ -230,6 +225,16 @@ class _Graph:
         values, scales = (op.constant(array) for array in _quantised(table))
         rows = op.convert(op.gather(values, ids, np.int64(0)), "f32")
         return op.multiply(rows, op.gather(scales, ids, np.int64(0)))
+
+
+def linear(states: Any, layer: Affine, *, int8: bool) -> Any:
+    """OpenVINO nodes of a linear layer, its matrix stored as float32 or as int8."""
+    if int8:
+        values, scales = _quantised(layer.weight)
+        matrix = op.multiply(op.convert(op.constant(values), "f32"), op.constant(scales))
+    else:
+        matrix = op.constant(layer.weight)
+    return op.add(op.matmul(states, matrix, False, True), layer.bias)
 
 
 def _quantised(matrix: Array) -> tuple[NDArray[np.int8], Array]:

@@ -45,12 +45,7 @@ class EncoderRuntime:
         self._model = core.compile_model(
             core.read_model(bundle.folder / GRAPH_FILE, bundle.folder / WEIGHTS_FILE),
             "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
-                "NUM_STREAMS": 1,
-                "INFERENCE_NUM_THREADS": threads,
-                "DYNAMIC_QUANTIZATION_GROUP_SIZE": hidden if quantised else 0,
-            },
+            compile_options(self.precision, threads, hidden if quantised else 0),
         )
         self._request = self._model.create_infer_request()
 
@@ -106,6 +101,16 @@ def packed(lengths: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[in
         rows[row].append(index)
         room[row] -= lengths[index]
     return rows
+
+
+def compile_options(precision: str, threads: int, quantisation_group: int) -> dict[str, str | int]:
+    """Options of OpenVINO's CPU plugin; ``quantisation_group`` activations share an int8 scale, 0: they stay float."""
+    return {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": quantisation_group,
+    }
 
 
 def served_precision(wanted: str, flags: frozenset[str]) -> str:

@@ -54,3 +54,4 @@ def test_bench_engine_writes_figures_and_the_machine_s_facts(tiny_bundle: Path, 
     assert [figure["what"] for figure in written["figures"]] == ["batches of 8", "5 words, batches of 64"]
     assert written["figures"][0]["spread"]["runs"] == 2
     assert written["machine"]["cores"] >= 1
+    assert 0 <= written["load_of_others"] <= 1

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import orjson
@@ -42,6 +42,24 @@ class Figure:
     spread: Spread
 
 
+class _CpuUse(NamedTuple):
+    """Seconds of CPU that passed, were used by anybody, and by this process with those that it started and ended."""
+
+    whole: float
+    busy: float
+    own: float
+
+    @classmethod
+    def now(cls) -> "_CpuUse | None":
+        """See proc(5), /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal."""
+        try:
+            line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
+        except OSError:
+            return None
+        ticks = [int(number) / os.sysconf("SC_CLK_TCK") for number in line.split()[1:9]]
+        return cls(sum(ticks), sum(ticks) - ticks[3] - ticks[4], sum(os.times()[:4]))
+
+
 @dataclass(slots=True)
 class Report:
     """One measurement: what was asked and what came out."""
@@ -49,6 +67,15 @@ class Report:
     name: str
     settings: dict[str, Any]
     figures: list[Figure] = field(default_factory=list)
+    _began: "_CpuUse | None" = field(default_factory=lambda: _CpuUse.now(), repr=False)
+
+    def load_of_others(self) -> float | None:
+        """Share of the machine that other processes used since the measurement began; None where nobody tells."""
+        now = _CpuUse.now()
+        if now is None or self._began is None:
+            return None
+        whole, busy, own = (b - a for a, b in zip(self._began, now, strict=True))
+        return round(max(0.0, busy - own) / whole, 3) if whole else None
 
     def add(self, what: str, unit: str, spread: Spread) -> None:
         """Note a figure."""
@@ -84,6 +111,7 @@ def publish(report: Report, target: Target) -> None:
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": report.settings,
         "machine": facts,
+        "load_of_others": (others := report.load_of_others()),
         "figures": [asdict(figure) for figure in report.figures],
     }
     json_file = target.json_file or Path(f"bench-{report.name}.json")
@@ -95,7 +123,8 @@ def publish(report: Report, target: Target) -> None:
     for figure in report.figures:
         spread = figure.spread
         table.add_row(figure.what, *map(_short, (spread.median, spread.least, spread.greatest)), figure.unit)
-    table.caption = f"load average at the end {facts['load_average']}; written to {json_file}"
+    load = "" if others is None else f"others used {others:.0%} of the processor; "
+    table.caption = f"{load}written to {json_file}"
     Console().print(table)
     if target.plot is not None:
         _draw(report, target.plot)

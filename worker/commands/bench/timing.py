@@ -27,6 +27,12 @@ def rate(work: Callable[[], object], tweets: int, runs: int) -> Spread:
     return Spread.of([tweets / seconds(work) for _ in range(runs)])
 
 
+def rounds(works: Sequence[Callable[[], object]], runs: int) -> list[list[float]]:
+    """Seconds of each work in ``runs`` rounds in which all take turns, after one that warms up."""
+    times = [[seconds(work) for work in works] for _ in range(runs + 1)][1:]
+    return [list(of_work) for of_work in zip(*times, strict=True)]
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Wall-clock time of one call."""
     started = time.perf_counter()

@@ -1,0 +1,151 @@
+"""``python -m worker bench compare``: side by side with what one would write without this project."""
+
+import contextlib
+import functools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+from worker.commands.bench.engine import scoring
+from worker.commands.bench.load import raw_values
+from worker.commands.bench.options import LoadOptions, load_options, settings_of
+from worker.commands.bench.pipeline import MEASURED
+from worker.commands.bench.report import Report, Target, publish, report_options
+from worker.commands.bench.stand import WORKER, Drained, Stand, stand_options, stands
+from worker.commands.bench.timing import Spread, rounds, seconds
+from worker.inference.engine import Engine, load_engine
+from worker.options import settings_options
+from worker.settings import WorkerSettings
+
+PARTS = ("transformer", "lstm", "worker")
+LOOP = ("-m", "worker.commands.bench.plain_loop")
+_BATCH = 32
+_SHARES = {"transformer": 1 / 32, "lstm": 1 / 6, "encoder": 1 / 6}
+"""Of --tweets: what is slow gets fewer."""
+
+
+@click.command()
+@click.option("--part", "parts", type=click.Choice(PARTS), multiple=True, default=PARTS, show_default=True)
+@click.option("--encoder", type=click.Path(path_type=Path), default="bundles/encoder", show_default=True)
+@settings_options(worker=WorkerSettings, only=MEASURED)
+@stand_options
+@load_options(tweets=12_000, runs=5)
+@report_options
+def compare(
+    worker: WorkerSettings,
+    encoder: Path,
+    parts: tuple[str, ...],
+    kafka_home: Path | None,
+    partitions: int,
+    asked: LoadOptions,
+    target: Target,
+) -> None:
+    """Beside transformers' pipeline, Keras and a plain Kafka loop, in rounds that take turns.
+
+    transformer: a DistilBERT of random weights, with the tokenizer of --encoder, beside the pipeline in torch fp32,
+    batches of 32, and beside its bare matrix products. lstm: --bundle, and random weights of 256, 128 and 128 units,
+    beside Keras. worker: both bundles on the broker beside a plain confluent-kafka loop and beside their engines alone.
+    """
+    settings = {name: getattr(worker, name) for name in MEASURED}
+    settings |= {"encoder": encoder, "parts": parts, "kafka_home": kafka_home, "partitions": partitions}
+    report = Report("compare", settings_of(asked, **settings))
+    if "transformer" in parts:
+        _transformer(report, encoder, worker.threads, asked)
+    if "lstm" in parts:
+        _lstm(report, worker, asked)
+    if "worker" in parts:
+        with stands(kafka_home) as stand_on:
+            encoder_worker = worker.model_copy(update={"bundle": encoder})
+            for kind, served, share in (("LSTM", worker, 1), ("encoder", encoder_worker, _SHARES["encoder"])):
+                loads = [load[: round(len(load) * share)] for load in asked.loads()]
+                _worker(report, kind, loads, (stand_on(served, partitions), stand_on(served, partitions)))
+    publish(report, target)
+
+
+def _transformer(report: Report, encoder: Path, threads: int | None, asked: LoadOptions) -> None:
+    load = asked.load()[: max(_BATCH, round(asked.tweets * _SHARES["transformer"]))]
+    with _bench_extra(), tempfile.TemporaryDirectory(prefix="bench-") as made:
+        from worker.commands.bench.torch_rival import build_rival
+
+        rival = build_rival(encoder, Path(made), threads)
+        precisions = tuple(rival.engines)
+        works: list[Callable[[], object]] = [lambda: rival.pipeline(load, _BATCH)]
+        works += [scoring(rival.engines[precision], load, _BATCH) for precision in precisions]
+        works += [rival.matrix_products(precision, load, _BATCH) for precision in precisions]
+        change = {p: np.abs(rival.engines[p].predict(load) - rival.pipeline(load, _BATCH)).max() for p in precisions}
+        slow, *rest = ([len(load) / s for s in times] for times in rounds(works, asked.runs))
+    report.add("DistilBERT: transformers.pipeline, torch fp32", "tweets/s", Spread.of(slow))
+    for precision, fast, limit in zip(precisions, rest[: len(precisions)], rest[len(precisions) :], strict=True):
+        _beside(report, f"DistilBERT: engine, {precision}", fast, slow, float(change[precision]))
+        report.add(f"DistilBERT: bare matrix products, {precision}", "tweets/s", Spread.of(limit))
+        report.add(f"DistilBERT: engine, {precision}, share of them", "%", Spread.of(_shares(fast, limit)))
+
+
+def _lstm(report: Report, worker: WorkerSettings, asked: LoadOptions) -> None:
+    load = asked.load()[: max(worker.max_batch, round(asked.tweets * _SHARES["lstm"]))]
+    with _bench_extra(), tempfile.TemporaryDirectory(prefix="bench-") as made:
+        from worker.commands.bench.keras_rival import KerasRival, write_reference
+
+        for name, folder in (("shipped", worker.bundle), ("256/128/128", write_reference(worker.bundle, Path(made)))):
+            engine, rival = load_engine(folder, threads=worker.threads, check_golden=False), KerasRival(folder)
+            change = float(np.abs(engine.predict(load) - rival.predict(load, worker.max_batch)).max())
+            naive = functools.partial(rival.predict, load, worker.max_batch)
+            slow, fast = (
+                [len(load) / s for s in times]
+                for times in rounds([naive, scoring(engine, load, worker.max_batch)], asked.runs)
+            )
+            report.add(f"LSTM {name}: Keras predict", "tweets/s", Spread.of(slow))
+            _beside(report, f"LSTM {name}: engine", fast, slow, change)
+
+
+def _beside(report: Report, name: str, fast: list[float], slow: list[float], change: float) -> None:
+    report.add(name, "tweets/s", Spread.of(fast))
+    report.add(f"{name}, times as fast", "", Spread.of([f / s for f, s in zip(fast, slow, strict=True)]))
+    report.add(f"{name}, largest difference of a probability", "", Spread.of([change]))
+
+
+def _worker(report: Report, kind: str, loads: list[list[str]], both: tuple[Stand, Stand]) -> None:
+    worker = both[0].worker
+    found = take_turns(*both, loads, load_engine(worker.bundle, threads=worker.threads), worker.max_batch)
+    alone, whole, plain = (list(rates) for rates in zip(*found, strict=True))
+    report.add(f"{kind}: engine alone", "tweets/s", Spread.of(alone))
+    report.add(f"{kind}: whole worker", "tweets/s", Spread.of([run.rate for run in whole]))
+    report.add(f"{kind}: plain loop", "tweets/s", Spread.of([run.rate for run in plain]))
+    shares = _shares([run.rate for run in whole], alone)
+    report.add(f"{kind}: whole worker, share of the engine alone", "%", Spread.of(shares))
+    shares = _shares([run.rate for run in whole], [run.rate for run in plain])
+    report.add(f"{kind}: whole worker, share of the plain loop", "%", Spread.of(shares))
+
+
+def take_turns(
+    of_worker: Stand, of_loop: Stand, loads: list[list[str]], engine: Engine, batch: int
+) -> list[tuple[float, Drained, Drained]]:
+    """For each load but the first, which warms up: the rate of the engine alone, the worker's run and the loop's."""
+    found = []
+    with of_worker.running(*WORKER) as program, of_loop.running(*LOOP) as loop:
+        program.wait_until_ready()
+        for load in loads:
+            alone = len(load) / seconds(scoring(engine, load, batch))
+            values = raw_values(load)
+            found.append((alone, of_worker.drain(program, values), of_loop.drain(loop, values)))
+        tweets = sum(map(len, loads))
+        of_worker.check(program, tweets)
+        of_loop.check(loop, tweets, counts=False)
+    return found[1:]
+
+
+def _shares(parts: list[float], wholes: list[float]) -> list[float]:
+    return [part / whole * 100 for part, whole in zip(parts, wholes, strict=True)]
+
+
+@contextlib.contextmanager
+def _bench_extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is missing: `pip install 'tweet-emotions[bench]'`, or leave this part out with --part worker"
+        ) from error

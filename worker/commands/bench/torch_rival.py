@@ -1,0 +1,121 @@
+"""A DistilBERT of random weights, once as transformers' pipeline in torch, once as bundles; and the bare products."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import torch
+from numpy.typing import NDArray
+from openvino import opset13 as op
+from transformers import (
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    PreTrainedTokenizerFast,
+    TextClassificationPipeline,
+)
+
+from schemas.emotions import EMOTIONS
+from training.graphs.encoder_graph import Affine, EncoderWeights, distilbert_weights, graph_files, linear
+from worker.inference.bundle import GOLDEN_FILE, TOKENIZER_FILE, read_bundle, write_bundle
+from worker.inference.cleaning import clean
+from worker.inference.encoder import compile_options
+from worker.inference.engine import Engine, load_engine
+
+PRECISIONS = ("int8", "fp32")
+
+
+@dataclass(frozen=True, slots=True)
+class TorchRival:
+    """The same network as a pipeline and as engines."""
+
+    engines: dict[str, Engine]
+    """By precision."""
+    weights: EncoderWeights
+    threads: int
+    _pipeline: Any
+    _max_tokens: int
+
+    def pipeline(self, texts: Sequence[str], batch: int) -> NDArray[np.float32]:
+        """Raw texts to probabilities, float32 ``[n, 6]``, through transformers."""
+        answers = self._pipeline(
+            [clean(text) for text in texts], batch_size=batch, truncation=True, max_length=self._max_tokens
+        )
+        by_label = ({one["label"]: one["score"] for one in answer} for answer in answers)
+        return np.asarray([[scores[emotion] for emotion in EMOTIONS] for scores in by_label], np.float32)
+
+    def matrix_products(self, precision: str, texts: Sequence[str], batch: int) -> Callable[[], None]:
+        """A call that multiplies by all matrices of the layers, as often as ``texts`` in batches need it.
+
+        No attention, no norms, no padding: nothing that runs these matrices through this runtime is faster.
+        """
+        engine = self.engines[precision]
+        tokens = sum(len(engine.tokens(clean(text))) for text in texts)
+        times = len(texts) / batch
+        states = np.random.default_rng(1).normal(size=(round(tokens / times), self.weights.words.shape[1]))
+        options = compile_options(precision, self.threads, states.shape[1] if precision == "int8" else 0)
+        model = ov.Core().compile_model(_products(self.weights, batch, int8=precision == "int8"), "CPU", options)
+        request, given = model.create_infer_request(), states.astype(np.float32)
+
+        def multiply() -> None:
+            for _ in range(round(times)):
+                request.infer([given])
+
+        return multiply
+
+
+def build_rival(like: Path, folder: Path, threads: int | None, **sizes: float) -> TorchRival:
+    """Write the bundles into ``folder``; tokenizer and most tokens are those of the bundle ``like``.
+
+    ``sizes`` override the configuration of DistilBERT.
+    """
+    threads = threads or len(os.sched_getaffinity(0))
+    torch.set_num_threads(threads)
+    torch.manual_seed(1)
+    manifest = read_bundle(like).manifest
+    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(like / TOKENIZER_FILE), **special)  # type: ignore[no-untyped-call]
+    names: dict[str, Any] = {"id2label": dict(enumerate(EMOTIONS)), "initializer_range": 0.05}
+    config = DistilBertConfig(vocab_size=len(tokenizer), **names | sizes)
+    model: Any = DistilBertForSequenceClassification(config)
+    build_pipeline: Any = TextClassificationPipeline
+    pipeline = build_pipeline(model=model.eval(), tokenizer=tokenizer, device="cpu", top_k=None)
+    weights = replace(
+        distilbert_weights(model.distilbert, model.classifier),
+        pooling="cls",
+        head=[_affine(model.pre_classifier), _affine(model.classifier)],
+    )
+    files = {name: (like / name).read_bytes() for name in (TOKENIZER_FILE, GOLDEN_FILE)}
+    fields = manifest.model_dump(exclude={"cleaner_id", "files"}) | {"kind": "distilbert", "temperature": 1.0}
+    engines = {}
+    for precision in PRECISIONS:
+        is_int8 = precision == "int8"
+        fields |= {
+            "name": f"distilbert-random-{precision}",
+            "precision": precision,
+            "architecture": {"pooling": "cls", "hidden_size": config.dim, "quantised_activations": is_int8},
+        }
+        write_bundle(folder / precision, fields, files | graph_files(weights, int8=is_int8))
+        engines[precision] = load_engine(folder / precision, threads=threads, check_golden=False)
+    return TorchRival(engines, weights, threads, pipeline, manifest.max_tokens)
+
+
+def _affine(module: Any) -> Affine:
+    return Affine(module.weight.detach().numpy(), module.bias.detach().numpy())
+
+
+def _products(weights: EncoderWeights, slots: int, *, int8: bool) -> ov.Model:
+    """One chain of the layers' matrices; the last layer's for ``slots`` tokens but for keys and values."""
+    states = given = op.parameter([-1, weights.words.shape[1]], np.float32)
+    *layers, last = weights.layers
+    for layer in layers:
+        for matrix in (layer.query, layer.key, layer.value, layer.attended, layer.widen, layer.narrow):
+            states = linear(states, matrix, int8=int8)
+    states = linear(linear(states, last.key, int8=int8), last.value, int8=int8)
+    states = op.slice(states, np.array([0]), np.array([slots]), np.array([1]), np.array([0]))
+    for matrix in (last.query, last.attended, last.widen, last.narrow):
+        states = linear(states, matrix, int8=int8)
+    return ov.Model([op.result(states)], [given], "products")
