@@ -21,6 +21,13 @@ KAFKA_HOME = os.environ.get("KAFKA_HOME")
 BROKERS = ["embedded", pytest.param("apache", marks=pytest.mark.skipif(KAFKA_HOME is None, reason="no KAFKA_HOME"))]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is proven on the embedded broker in every run is proven on Apache Kafka where slow tests are asked for."""
+    for item in items:
+        if "apache" in item.name and item.get_closest_marker("slow_on_apache"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")

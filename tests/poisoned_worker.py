@@ -1,8 +1,9 @@
-"""``python -m tests.poisoned_worker``: a worker whose engine dies of the word that POISON_* variables name."""
+"""``python -m tests.poisoned_worker``: a worker whose engine dies of, or thinks long about, a word."""
 
 import ctypes
 import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +15,12 @@ from worker.service import run_worker
 from worker.settings import KafkaSettings, WorkerSettings
 
 WORD = "volcano"
+SLOW_S = 9.0
+"""Longer than a group waits for a heartbeat."""
 
 
 class PoisonedEngine:
-    """The real engine; a text with `WORD` ends the process: ``exit``, ``abort`` or ``segfault``."""
+    """The real engine; a text with `WORD` ends the process (``exit``, ``abort`` or ``segfault``) or takes `SLOW_S`."""
 
     def __init__(self, engine: Engine, manner: str) -> None:
         self._engine, self._manner = engine, manner
@@ -33,6 +36,8 @@ class PoisonedEngine:
                     os._exit(1)
                 case "abort":
                     os.abort()
+                case "slow":
+                    time.sleep(SLOW_S)
                 case _:
                     ctypes.string_at(0)
         return self._engine.predict_cleaned(cleaned)

@@ -23,6 +23,8 @@ _LOOK_EVERY_S = 0.5
 _COUNTED_BOUND_S = 300.0
 _BROKER_HEALS_S = 150.0
 """So long after the broker was broken a worker may still end by itself (its delivery times out, it is restarted)."""
+_PULSE_S = 0.4
+"""So long a slow broker stands still, then works, again and again."""
 _ROLLING = ("1m", "5m", "1h")
 
 
@@ -84,6 +86,8 @@ class Driver:
                 idle = [one for one in self._fleet.members if one not in running]
                 if idle:
                     self._fleet.start(idle[0], step.bundle)
+            case Act.WORKER_PAUSE:
+                self._pause(member.pid or 0, step.lasting_s)
             case Act.LEAVE:
                 if len(running) > 1:
                     self._fleet.terminate(member, must_be_clean=member.is_ready())
@@ -93,17 +97,26 @@ class Driver:
     def _break_broker(self, step: Step) -> None:
         broker = self._stage.broker
         self._fleet.excused_until = time.monotonic() + _BROKER_HEALS_S
-        if step.act is Act.BROKER_PAUSE:
-            self._pause_broker(step.lasting_s)
-            return
-        if step.act is Act.BROKER_KILL:
-            broker.kill()
-        else:
-            broker.stop()
-        broker.start()
+        match step.act:
+            case Act.BROKER_PAUSE:
+                self._pause(broker.pid, step.lasting_s)
+            case Act.BROKER_SLOW:
+                until = time.monotonic() + step.lasting_s
+                while time.monotonic() < until:
+                    self._pause(broker.pid, _PULSE_S)
+                    self._watch(_PULSE_S)
+            case Act.BROKER_AWAY:
+                broker.stop()
+                self._watch(step.lasting_s)
+                broker.start()
+            case Act.BROKER_KILL:
+                broker.kill()
+                broker.start()
+            case _:
+                broker.stop()
+                broker.start()
 
-    def _pause_broker(self, lasting_s: float) -> None:
-        pid = self._stage.broker.pid
+    def _pause(self, pid: int, lasting_s: float) -> None:
         freeze(pid)
         try:
             self._watch(lasting_s)

@@ -14,6 +14,9 @@ class Act(StrEnum):
     BROKER_RESTART = "broker restart"
     BROKER_KILL = "kill -9 of the broker"
     BROKER_PAUSE = "broker pause"
+    BROKER_AWAY = "broker away"
+    BROKER_SLOW = "slow broker"
+    WORKER_PAUSE = "pause of a worker"
 
 
 FAULTS = (Act.BROKER_RESTART, Act.BROKER_KILL, Act.BROKER_PAUSE)

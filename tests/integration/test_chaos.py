@@ -11,7 +11,7 @@ from tests.chaos.scenario import Act, Scenario, Step
 from tests.stream import Stream
 from worker.brokers import LocalBroker
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow_on_apache]
 
 SHORT = Scenario(
     alone=(Step(Act.KILL, when_ready=True, after_s=1.0, member=0, bundle=1),),

@@ -5,7 +5,7 @@ import pytest
 from tests.poisoned_worker import WORD
 from tests.stream import Stream, wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 TWEETS = 60
 POISONED = 23
