@@ -67,7 +67,7 @@ class Report:
     name: str
     settings: dict[str, Any]
     figures: list[Figure] = field(default_factory=list)
-    _began: "_CpuUse | None" = field(default_factory=lambda: _CpuUse.now(), repr=False)
+    _began: "_CpuUse | None" = field(default_factory=_CpuUse.now, repr=False)
 
     def load_of_others(self) -> float | None:
         """Share of the machine that other processes used since the measurement began; None where nobody tells."""
