@@ -1,6 +1,7 @@
 """The steps from prepared rows to a run folder to a bundle; the commands call these."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,22 +22,33 @@ RUN_FILE = "run.json"
 VOCABULARY_FILE = "vocabulary.json"
 
 
-def read_rows(prepared: Path) -> pd.DataFrame:
-    """The rows that ``prepare`` saved.
+def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows that ``prepare`` saved; those of ``sources`` only, if any are named.
 
     Raises:
-        DataUnreadable: there are none.
+        DataUnreadable: there are none, or none of one of the sources.
     """
     path = prepared / ROWS_FILE
     if not path.exists():
         raise DataUnreadable(f"{path} is missing; make it with `python -m training prepare`")
-    return pd.read_parquet(path)
+    rows = pd.read_parquet(path)
+    if missing := sorted(set(sources) - set(rows["source"])):
+        there = ", ".join(sorted(set(rows["source"])))
+        raise DataUnreadable(f"{path} has no rows of {', '.join(missing)}; its sources are {there}")
+    return rows[rows["source"].isin(sources)].reset_index(drop=True) if sources else rows
 
 
 def train_encoder(
-    prepared: Path, name: str, run: Path, *, lesson: Lesson | None = None, start: Path | None = None, **sizes: Any
+    prepared: Path,
+    name: str,
+    run: Path,
+    *,
+    lesson: Lesson | None = None,
+    start: Path | None = None,
+    sources: Sequence[str] = (),
+    **sizes: Any,
 ) -> dict[str, Any]:
-    """Fine-tune an encoder on a lesson; default: the labelled rows.
+    """Fine-tune an encoder on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
     ``start`` is a run of the same base whose weights to begin with. An interrupted run goes on where it was.
 
@@ -51,7 +63,7 @@ def train_encoder(
     from training.memory import keep_freed_memory  # noqa: PLC0415 - beside torch
 
     keep_freed_memory()
-    rows, chosen = read_rows(prepared), torch_side.EncoderSizes(**sizes)
+    rows, chosen = read_rows(prepared, sources), torch_side.EncoderSizes(**sizes)
     lesson = lesson or plain_lesson(rows)
     torch.manual_seed(chosen.seed)
     tokenizer, model = torch_side.load_encoder(name)
@@ -81,9 +93,10 @@ def train_lstm(
     preset: str,
     lesson: Lesson | None = None,
     start: Path | None = None,
+    sources: Sequence[str] = (),
     **sizes: Any,
 ) -> dict[str, Any]:
-    """Train the LSTM on a lesson; default: the labelled rows.
+    """Train the LSTM on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
     ``start`` is a run or a bundle whose weights and vocabulary to begin with; without it ``glove`` gives both the
     vectors and the vocabulary. ``sizes`` override the preset's. An interrupted run goes on where it was.
@@ -95,7 +108,7 @@ def train_lstm(
     """
     from training import lstm, lstm_fitting, lstm_start, words  # noqa: PLC0415 - TensorFlow is loaded only here
 
-    rows = read_rows(prepared)
+    rows = read_rows(prepared, sources)
     chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset]), **sizes})
     lesson = lesson or plain_lesson(rows)
     train, validation = rows[lesson.learned], _validation(rows)

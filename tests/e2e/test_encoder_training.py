@@ -23,7 +23,7 @@ def test_an_encoder_teaches_another_which_the_worker_serves(tmp_path: Path) -> N
     run("prepare", "--rows", tmp_path / "rows.jsonl", "--no-unlabelled", "--out", prepared)
     fit = ("train", "distilbert", "--prepared", prepared, "--base", base, "--epochs", 3, "--learning-rate", 0.003)
     run(*fit, "--out", tmp_path / "teacher")
-    taught = ["--teacher", f"{tmp_path / 'teacher'}=2", "--start", tmp_path / "teacher", "--out", tmp_path / "student"]
+    taught = ["--teacher", tmp_path / "teacher", "--start", tmp_path / "teacher", "--out", tmp_path / "student"]
     run("distill", "--student", "encoder", *fit[2:], *taught)
     run("export", "--prepared", prepared, "--run", tmp_path / "student", "--bundle", tmp_path / "bundle")
     engine = load_engine(tmp_path / "bundle", threads=1)

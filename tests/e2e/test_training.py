@@ -65,7 +65,7 @@ def test_own_rows_become_a_bundle_that_the_worker_serves(corpus: Path, glove: Pa
     assert "http" not in (prepared / "report.html").read_text().replace("http://www.w3.org/", "")
     trained = invoke(
         *("train", "lstm", "--prepared", prepared, "--glove", glove, "--preset", "tiny"),
-        *("--epochs", 12, "--learning-rate", 0.02, "--out", run),
+        *("--epochs", 12, "--learning-rate", 0.02, "--units", 8, 6, 8, "--source", corpus.stem, "--out", run),
     )
     assert trained.exit_code == 0, trained.output
     exported = invoke("export", "--prepared", prepared, "--run", run, "--bundle", bundle, "--name", "own")
@@ -129,6 +129,14 @@ def test_unusable_data_is_named(tmp_path: Path, name: str, content: str, said: s
     result = invoke("prepare", "--rows", path, "--out", tmp_path / "out")
     assert result.exit_code != 0
     assert said in result.output
+
+
+def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> None:
+    invoke("prepare", "--rows", corpus, "--out", tmp_path)
+    common = ("--prepared", tmp_path, "--out", tmp_path / "run")
+    assert "no rows of dair; its sources are" in invoke("train", "distilbert", *common, "--source", "dair").output
+    taught = invoke("distill", *common, "--teacher", tmp_path, "--student", "encoder", "--patience", 3)
+    assert "--patience is a setting of an LSTM" in taught.output
 
 
 def test_a_missing_folder_names_the_command_that_makes_it(tmp_path: Path) -> None:

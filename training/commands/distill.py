@@ -5,7 +5,18 @@ from typing import Any, Literal
 
 import click
 
-from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, fitting_options, given, glove_path
+from training.commands.options import (
+    DATA,
+    GLOVE,
+    PREPARED,
+    RUN_OUT,
+    START,
+    fitting_options,
+    given,
+    glove_path,
+    lstm_options,
+    refuse_lstm_settings,
+)
 
 
 @click.command()
@@ -35,6 +46,7 @@ from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, fit
     show_default=True,
     help="share of the unlabelled texts to learn from",
 )
+@lstm_options
 @fitting_options
 def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     data: Path | None,
@@ -56,6 +68,9 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     from training.pipeline import read_rows, train_encoder, train_lstm
     from training.teachers import teach
 
+    chosen = given(**sizes)
+    if student == "encoder":
+        refuse_lstm_settings(chosen)
     rows = read_rows(prepared)
     learned = taught_rows(rows, unlabelled_share, seed=5)
     answers = teach(teachers, rows, learned | np.asarray(rows["split"] == "val"), out / "teachers")
@@ -63,7 +78,7 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     for source, temperature in temperatures(rows, logits).items():
         shares = ", ".join(f"{path.name} {weight:.2f}" for path, weight in zip(teachers, weights[source], strict=True))
         click.echo(f"{source}: {shares}; temperature {temperature:.3f}")
-    lesson, chosen = taught_lesson(rows, logits, learned), given(**sizes)
+    lesson = taught_lesson(rows, logits, learned)
     if student == "lstm":
         train_lstm(prepared, glove_path(glove, data), out, preset=preset, lesson=lesson, start=start, **chosen)
     else:

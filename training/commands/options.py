@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+Option = Callable[[Callable[..., None]], Callable[..., None]]
 FOLDER = click.Path(path_type=Path)
 DATA = click.option("--data", type=FOLDER, envvar="EMOTION_DATA", help="folder of the public sets (docs/training.md)")
 PREPARED = click.option("--prepared", type=FOLDER, required=True, help="folder that `prepare` wrote")
@@ -16,6 +17,7 @@ GLOVE = click.option("--glove", type=FOLDER, envvar="EMOTION_GLOVE", help="GloVe
 RUN_OUT = click.option("--out", type=FOLDER, required=True, help="run folder; an interrupted run resumes")
 
 START = click.option("--start", type=FOLDER, help="run, or for an LSTM also a bundle, whose weights to begin with")
+SOURCES = click.option("--source", "sources", multiple=True, help="learn from the rows of this source only; repeatable")
 _FITTING = (
     click.option("--epochs", type=click.IntRange(1)),
     click.option("--learning-rate", type=click.FloatRange(0, min_open=True)),
@@ -37,11 +39,35 @@ _FITTING = (
 )
 
 
+_LSTM = (
+    click.option("--units", type=click.IntRange(1), nargs=3, help="of the three layers, each way; default: 128 96 64"),
+    click.option("--dropout", type=click.FloatRange(0, 0.9), help="between the layers; default: 0.3"),
+    click.option("--recurrent-dropout", type=click.FloatRange(0, 0.9), help="within a layer; default: 0.1"),
+    click.option("--patience", type=click.IntRange(1), help="epochs without a better validation macro-F1; default: 2"),
+)
+
+
 def fitting_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the settings that every kind of model has."""
-    for option in reversed(_FITTING):
+    return _with(_FITTING, command)
+
+
+def lstm_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the settings that only an LSTM has."""
+    return _with(_LSTM, command)
+
+
+def _with(options: Sequence[Option], command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def refuse_lstm_settings(chosen: Mapping[str, Any]) -> None:
+    """An encoder has none of them."""
+    for name in ("units", "dropout", "recurrent_dropout", "patience"):
+        if name in chosen:
+            raise click.UsageError(f"--{name.replace('_', '-')} is a setting of an LSTM, not of an encoder")
 
 
 def given(**settings: Any) -> dict[str, Any]:

@@ -5,7 +5,18 @@ from typing import Any
 
 import click
 
-from training.commands.options import DATA, GLOVE, PREPARED, RUN_OUT, START, fitting_options, given, glove_path
+from training.commands.options import (
+    DATA,
+    GLOVE,
+    PREPARED,
+    RUN_OUT,
+    SOURCES,
+    START,
+    fitting_options,
+    given,
+    glove_path,
+    lstm_options,
+)
 
 
 @click.group()
@@ -20,6 +31,8 @@ def train() -> None:
 @RUN_OUT
 @click.option("--preset", type=click.Choice(["product", "reference", "tiny"]), default="product", show_default=True)
 @START
+@SOURCES
+@lstm_options
 @fitting_options
 def lstm(
     data: Path | None,
@@ -28,19 +41,21 @@ def lstm(
     out: Path,
     preset: str,
     start: Path | None,
+    sources: tuple[str, ...],
     **sizes: Any,
 ) -> None:
     """Three bidirectional LSTM layers on frozen GloVe vectors."""
     from training.pipeline import train_lstm
 
     path = glove_path(glove, data)
-    train_lstm(prepared, path, out, preset=preset, start=start, **given(**sizes))
+    train_lstm(prepared, path, out, preset=preset, start=start, sources=sources, **given(**sizes))
 
 
 @train.command()
 @PREPARED
 @click.option("--base", default="distilbert-base-uncased", show_default=True, help="Hub name or local folder")
 @START
+@SOURCES
 @RUN_OUT
 @fitting_options
 @click.option("--accumulate", type=click.IntRange(1), help="batches that make one step together; default: 1")
@@ -51,8 +66,10 @@ def lstm(
     metavar="N",
     help="embeddings and the lowest N layers stay as they are: faster, less memory; default: all learn",
 )
-def distilbert(prepared: Path, base: str, out: Path, start: Path | None, **sizes: Any) -> None:
+def distilbert(
+    prepared: Path, base: str, out: Path, start: Path | None, sources: tuple[str, ...], **sizes: Any
+) -> None:
     """Fine-tune a transformer encoder, DistilBERT or any other; it can teach others (`distill`)."""
     from training.pipeline import train_encoder
 
-    train_encoder(prepared, base, out, start=start, **given(**sizes))
+    train_encoder(prepared, base, out, start=start, sources=sources, **given(**sizes))
