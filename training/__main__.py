@@ -16,7 +16,7 @@ from worker.inference.errors import InferenceError
 
 
 class _Clear(click.Group):
-    """Our own errors, and a full disk, end with one line instead of a traceback."""
+    """Our own errors, a full disk and a path of no use end with one line instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -26,6 +26,10 @@ class _Clear(click.Group):
         except (OSError, RuntimeError) as error:
             if is_full(error):
                 raise click.ClickException(str(DiskFull(f"no room left ({error}); free some disk space"))) from error
+            if isinstance(error, OSError) and error.filename:
+                raise click.ClickException(
+                    f"{error.filename}: {error.strerror}; check the path and who may write there"
+                ) from error
             raise
 
 

@@ -6,17 +6,21 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Generic, Protocol, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from training.errors import FolderTaken
+from training.errors import DataUnreadable, FolderTaken, Interrupted
 from training.files import replaced
 from training.progress import watched
 
 BEGUN_FILE = "begun.json"
+_DAMAGE = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError, BadZipFile)
+"""What NumPy and torch raise on a file that is not whole."""
 Ids = list[list[int]]
 Grades = dict[str, float]
 Step_contra = TypeVar("Step_contra", contravariant=True)
@@ -91,12 +95,17 @@ class Course(Generic[Step_contra]):
         would have done. Returns loss, ``val_macro_f1`` and ``val_accuracy`` of each epoch.
 
         Raises:
+            Interrupted: somebody pressed Ctrl-C.
             DiskFull: no room for a checkpoint; the one before is whole.
+            DataUnreadable: the checkpoint is damaged.
         """
         progress = self._resumed(folder)
-        while progress.epoch < self.plan.epochs and not progress.stalled(self.plan.patience):
-            self._epoch(progress, folder)
-            self._grade(progress, folder)
+        try:
+            while progress.epoch < self.plan.epochs and not progress.stalled(self.plan.patience):
+                self._epoch(progress, folder)
+                self._grade(progress, folder)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; the same command goes on at the last checkpoint") from None
         self.learner.load_weights(folder / self.learner.best_file)
         return progress.history
 
@@ -137,7 +146,12 @@ class Course(Generic[Step_contra]):
 
     def _resumed(self, folder: Path) -> _Progress:
         path = folder / self.learner.checkpoint_file
-        return _Progress(**json.loads(self.learner.load(path))) if path.exists() else _Progress(0, 0, 0.0, [])
+        if not path.exists():
+            return _Progress(0, 0, 0.0, [])
+        try:
+            return _Progress(**json.loads(self.learner.load(path)))
+        except _DAMAGE as error:
+            raise DataUnreadable(f"{path} is damaged; remove it to begin this run anew") from error
 
     def finish(self, folder: Path) -> None:
         """Remove the checkpoint, which is larger than the model, once all that a run leaves is written."""
@@ -162,7 +176,8 @@ def begin(folder: Path, settings: dict[str, Any], *contents: NDArray[Any] | Ids)
     begun = json.loads(path.read_text(encoding="utf-8"))
     if changed := list(_changed(begun, asked)):
         raise FolderTaken(
-            f"{folder} was begun with {', '.join(changed)}; repeat that to go on, or name another folder with --out"
+            f"{folder} was begun with {', '.join(changed)}; repeat that to go on, name another folder with "
+            "--out, or remove this one"
         )
 
 

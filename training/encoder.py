@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from training.balance import ClassWeights
 from training.errors import DataUnreadable, SettingUnfit
@@ -62,6 +63,7 @@ def load_encoder(name: str) -> tuple[Any, EncoderClassifier]:
     Raises:
         DataUnreadable: the folder holds no model, or the Hub cannot be reached.
     """
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer, encoder = AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name)
     except (OSError, ValueError) as error:
@@ -136,12 +138,32 @@ def save_encoder(run: Path, tokenizer: Any, model: EncoderClassifier) -> None:
 
 
 def load_run(run: Path) -> tuple[Any, EncoderClassifier]:
-    """Tokenizer and best weights of a run of `train distilbert`."""
+    """Tokenizer and best weights of a run of `train distilbert`.
+
+    Raises:
+        DataUnreadable: there is none.
+    """
+    for name in (ENCODER_FOLDER, BEST_FILE):
+        if not (run / name).exists():
+            raise DataUnreadable(f"{run / name} is missing; name a run of `train distilbert`")
     tokenizer = AutoTokenizer.from_pretrained(run / ENCODER_FOLDER)
     config = AutoConfig.from_pretrained(run / ENCODER_FOLDER)
     model = EncoderClassifier(AutoModel.from_config(config))  # type: ignore[no-untyped-call]
     model.load_state_dict(torch.load(run / BEST_FILE, weights_only=True))
     return tokenizer, model
+
+
+def begin_with(model: EncoderClassifier, run: Path) -> None:
+    """Give ``model`` the best weights of a run.
+
+    Raises:
+        DataUnreadable: there is no run.
+        SettingUnfit: the run is of an encoder of other shapes.
+    """
+    try:
+        model.load_state_dict(load_run(run)[1].state_dict())
+    except RuntimeError as error:
+        raise SettingUnfit(f"--start {run} is a run of another base than this one; name the --base it had") from error
 
 
 def predict_logits(

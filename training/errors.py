@@ -37,5 +37,9 @@ class DiskFull(TrainingError):
     """There is no room for what was to be written; what was there before is whole."""
 
 
+class Interrupted(TrainingError):
+    """Somebody stopped a run; it goes on where it was."""
+
+
 class FolderTaken(TrainingError):
     """A folder holds something else than what is to be written there or continued."""

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from training.data.labels import Names, check_known, target_of
-from training.data.rows import NONE_OF_SIX, ROWS_FILE, TARGETS, Target
+from training.data.rows import NONE_OF_SIX, TARGETS, Target, read_rows
 from training.data.tables import Columns, read_table
-from training.errors import DataUnreadable, TooFewRows
+from training.errors import TooFewRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,7 @@ def from_prepared(folder: Path, split: str, source: str | None = None) -> Iterat
         DataUnreadable: the folder is not prepared.
         TooFewRows: there are no such rows.
     """
-    path = folder / ROWS_FILE
-    if not path.exists():
-        raise DataUnreadable(f"{path} is missing; make it with `python -m training prepare`")
-    frame = pd.read_parquet(path)
+    frame = read_rows(folder)
     frame = frame[(frame["split"] == split) & frame[TARGETS[0]].notna()]
     found = [(str(name), part) for name, part in frame.groupby("source") if source in (None, name)]
     if not found:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from schemas.bundle import MANIFEST_FILE, BundleManifest
 from training.course import Course, Plan, begin
-from training.data.rows import ROWS_FILE, TARGETS, is_certain
+from training.data.rows import TARGETS, is_certain, read_rows
 from training.errors import DataUnreadable, ExportRefused, TooFewRows
 from training.export import Candidate, export
 from training.files import replaced
@@ -20,22 +20,6 @@ from worker.inference.bundle import TOKENIZER_FILE
 
 RUN_FILE = "run.json"
 VOCABULARY_FILE = "vocabulary.json"
-
-
-def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows that ``prepare`` saved; those of ``sources`` only, if any are named.
-
-    Raises:
-        DataUnreadable: there are none, or none of one of the sources.
-    """
-    path = prepared / ROWS_FILE
-    if not path.exists():
-        raise DataUnreadable(f"{path} is missing; make it with `python -m training prepare`")
-    rows = pd.read_parquet(path)
-    if missing := sorted(set(sources) - set(rows["source"])):
-        there = ", ".join(sorted(set(rows["source"])))
-        raise DataUnreadable(f"{path} has no rows of {', '.join(missing)}; its sources are {there}")
-    return rows[rows["source"].isin(sources)].reset_index(drop=True) if sources else rows
 
 
 def train_encoder(
@@ -53,6 +37,8 @@ def train_encoder(
     ``start`` is a run of the same base whose weights to begin with. An interrupted run goes on where it was.
 
     Raises:
+        DataUnreadable: no encoder or run where one is named.
+        SettingUnfit: ``start`` is of another base, or more layers are to be frozen than there are.
         FolderTaken: ``run`` was begun with other settings or rows.
         DiskFull: no room for a checkpoint.
     """
@@ -68,7 +54,7 @@ def train_encoder(
     torch.manual_seed(chosen.seed)
     tokenizer, model = torch_side.load_encoder(name)
     if start is not None:
-        model.load_state_dict(torch_side.load_run(start)[1].state_dict())
+        torch_side.begin_with(model, start)
     torch_side.freeze(model.encoder, chosen.frozen_layers)
     encode = torch_side.encode
     train, validation = rows[lesson.learned], _validation(rows)
@@ -163,7 +149,9 @@ def export_run(prepared: Path, run: Path, bundle: Path, *, name: str | None, bun
     """
     read_rows(prepared)
     if not (run / RUN_FILE).exists():
-        raise DataUnreadable(f"{run / RUN_FILE} is missing; make it with `python -m training train`")
+        raise DataUnreadable(
+            f"{run / RUN_FILE} is missing; make it with `python -m training train` (an interrupted run goes on)"
+        )
     if json.loads((run / RUN_FILE).read_text())["kind"] == "lstm":
         return export_lstm(prepared, run, bundle, name=name or "lstm-glove", bundle_version=bundle_version)
     return export_encoder(prepared, run, bundle, name=name or "encoder", bundle_version=bundle_version)

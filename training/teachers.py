@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from schemas.bundle import MANIFEST_FILE
 from schemas.emotions import EMOTIONS
 from training.errors import DataUnreadable, TeacherUnfit
+from training.files import replaced
 from worker.inference.engine import load_engine
 
 Logits = NDArray[np.float32]
@@ -45,9 +46,8 @@ def _remembered(path: Path, texts: list[str], cache: Path) -> Logits:
         known: Logits = np.load(file)
         return known
     logits = ask(path, texts)
-    part = file.with_suffix(".part.npy")
-    np.save(part, logits)
-    part.replace(file)
+    with replaced(file) as beside:
+        np.save(beside, logits)
     return logits
 
 

@@ -121,11 +121,12 @@ def test_near_duplicates_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
         ("b.jsonl", "not json\n", "line 1"),
         ("c.jsonl", '{"text": "so happy", "label": "joy"}\n', "fewer than 10"),
         ("d.jsonl", "", "not one row"),
+        ("e.csv", "text,label\ncaf\u00e9,joy\n", "line 2: not in utf-8"),
     ],
 )
 def test_unusable_data_is_named(tmp_path: Path, name: str, content: str, said: str) -> None:
     path = tmp_path / name
-    path.write_text(content)
+    path.write_text(content, encoding="latin-1")
     result = invoke("prepare", "--rows", path, "--out", tmp_path / "out")
     assert result.exit_code != 0
     assert said in result.output
@@ -137,6 +138,21 @@ def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> Non
     assert "no rows of dair; its sources are" in invoke("train", "distilbert", *common, "--source", "dair").output
     taught = invoke("distill", *common, "--teacher", tmp_path, "--student", "encoder", "--patience", 3)
     assert "--patience is a setting of an LSTM" in taught.output
+
+
+def test_shares_that_leave_nothing_and_a_path_of_no_use_are_named(corpus: Path, tmp_path: Path) -> None:
+    shares = ("--val-share", 0.5, "--test-share", 0.5)
+    assert "leave no row to train on" in invoke("prepare", "--rows", corpus, *shares, "--out", tmp_path).output
+    result = invoke("prepare", "--rows", corpus, "--out", corpus)
+    assert result.exit_code == 1
+    assert f"{corpus}: File exists; check the path" in result.output
+
+
+def test_prepared_rows_that_are_damaged_are_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_text("not Parquet")
+    result = invoke("train", "distilbert", "--prepared", tmp_path, "--base", tmp_path, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "make it anew with `python -m training prepare`" in result.output
 
 
 def test_a_missing_folder_names_the_command_that_makes_it(tmp_path: Path) -> None:

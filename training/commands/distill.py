@@ -64,8 +64,9 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     """Teach a student with the soft labels of TEACHERs on labelled and unlabelled texts."""
     import numpy as np
 
+    from training.data.rows import read_rows
     from training.lessons import blend, taught_lesson, taught_rows, temperatures
-    from training.pipeline import read_rows, train_encoder, train_lstm
+    from training.pipeline import train_encoder, train_lstm
     from training.teachers import teach
 
     chosen = given(**sizes)

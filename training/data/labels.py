@@ -46,7 +46,7 @@ def read_names(path: Path) -> Names:
         pairs = _csv_pairs(text) if path.suffix == ".csv" else _json_pairs(text)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise DataUnreadable(
-            f"{path} is no label mapping ({error}); write JSON like {{'happiness': 'joy', 'boredom': null}}, "
+            f'{path} is no label mapping ({error}); write JSON like {{"happiness": "joy", "boredom": null}}, '
             "or CSV lines like happiness,joy"
         ) from error
     given: dict[str, tuple[str, ...]] = {}

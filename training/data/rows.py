@@ -1,10 +1,13 @@
 """What a reader yields, and the columns of prepared rows."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pandas as pd
 
 from schemas.emotions import EMOTIONS
+from training.errors import DataUnreadable
 
 Target = tuple[float, ...]
 NONE_OF_SIX: Target = (1 / 6,) * 6
@@ -29,6 +32,25 @@ class Row(NamedTuple):
     source: str
     split: str = ""
     left_out: str = ""
+
+
+def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows that ``prepare`` saved; those of ``sources`` only, if any are named.
+
+    Raises:
+        DataUnreadable: there are none, or none of one of the sources.
+    """
+    path = prepared / ROWS_FILE
+    if not path.exists():
+        raise DataUnreadable(f"{path} is missing; make it with `python -m training prepare`")
+    try:
+        rows = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataUnreadable(f"cannot read {path} ({error}); make it anew with `python -m training prepare`") from error
+    if missing := sorted(set(sources) - set(rows["source"])):
+        there = ", ".join(sorted(set(rows["source"])))
+        raise DataUnreadable(f"{path} has no rows of {', '.join(missing)}; its sources are {there}")
+    return rows[rows["source"].isin(sources)].reset_index(drop=True) if sources else rows
 
 
 def is_certain(frame: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.data.rows import TARGETS
-from training.errors import TooFewRows
+from training.errors import SettingUnfit, TooFewRows
 
 LEAST_ROWS_OF_A_CLASS = 10
 _TOLERANCE = 0.35
@@ -26,6 +26,15 @@ class Shares:
     val: float = 0.1
     test: float = 0.0
     fold: int = 0
+
+    def __post_init__(self) -> None:
+        """Something must be left to learn from.
+
+        Raises:
+            SettingUnfit: it is not.
+        """
+        if self.val + self.test >= 1:
+            raise SettingUnfit(f"--val-share {self.val} and --test-share {self.test} leave no row to train on")
 
 
 def place(group: str, fold: int = 0) -> float:

@@ -132,7 +132,9 @@ def open_lines(path: Path, encoding: str) -> Iterator[str]:
     except LookupError as error:
         raise DataUnreadable(f"{error}; name one that Python knows with --encoding, e.g. utf-8 or latin-1") from error
     except (OSError, EOFError) as error:
-        raise DataUnreadable(f"cannot read {path}: {error}; check the path") from error
+        raise DataUnreadable(
+            f"cannot read {path}: {getattr(error, 'strerror', None) or error}; check the path"
+        ) from error
 
 
 def _opened(path: Path) -> IO[bytes]:

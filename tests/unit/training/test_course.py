@@ -2,6 +2,7 @@
 
 import errno
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,15 +14,15 @@ from numpy.typing import NDArray
 
 from tests.encoders import build_bert
 from training.course import Course, Plan, begin
-from training.errors import DiskFull, FolderTaken
+from training.errors import DataUnreadable, DiskFull, FolderTaken, Interrupted
 
 SCORES = {0: 1, 1: 3, 2: 2}
 """How many of the four validation rows are right after each epoch."""
 LABELS = np.arange(4)
 
 
-class Interrupted(BaseException):
-    """As a signal comes: nothing may catch it."""
+class Killed(BaseException):
+    """As kill -9 comes: nothing catches it."""
 
 
 class Adding:
@@ -40,7 +41,7 @@ class Adding:
 
     def learn(self, step: int) -> float:
         if self.learned == self.stop_before:
-            raise Interrupted
+            raise Killed
         self.learned += 1
         self.weight = self.weight * 1.5 + step
         return self.weight
@@ -76,7 +77,7 @@ def test_wherever_it_is_interrupted_it_ends_alike(tmp_path: Path, stop_before: i
     history = take(whole, tmp_path / "whole", plan)
     first, second = Adding(), Adding()
     first.stop_before = stop_before
-    with pytest.raises(Interrupted):
+    with pytest.raises(Killed):
         take(first, tmp_path / "run", plan)
     assert take(second, tmp_path / "run", plan) == history
     assert second.weight == whole.weight
@@ -96,7 +97,7 @@ def test_the_best_epoch_stays_and_patience_ends_the_course(tmp_path: Path) -> No
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     first, second, plan = Adding(), Adding(), Plan(epochs=3, checkpoint_minutes=0)
     first.stop_before = 7
-    with pytest.raises(Interrupted):
+    with pytest.raises(Killed):
         take(first, tmp_path, plan)
     before = (tmp_path / "all.json").read_bytes()
     second.is_full = True
@@ -104,6 +105,18 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
         take(second, tmp_path, plan)
     assert (tmp_path / "all.json").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["all.json", "best.json"]
+
+
+def test_ctrl_c_tells_how_to_go_on_and_a_damaged_checkpoint_what_to_remove(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    learner, plan = Adding(), Plan(epochs=3)
+    monkeypatch.setattr(learner, "learn", lambda _: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        take(learner, tmp_path, plan)
+    (tmp_path / "all.json").write_text("[1.0, ")
+    with pytest.raises(DataUnreadable, match=r"all\.json is damaged; remove it"):
+        take(Adding(), tmp_path, plan)
 
 
 def test_a_run_folder_with_other_settings_or_rows_is_refused(tmp_path: Path) -> None:
@@ -118,7 +131,7 @@ def test_a_run_folder_with_other_settings_or_rows_is_refused(tmp_path: Path) -> 
         begin(tmp_path, {"epochs": 2, "units": (8, 8)}, [[1, 2], [4]], targets)
 
 
-def lesson(rows: int = 16) -> tuple[list[list[int]], NDArray[np.float32], NDArray[np.float32]]:
+def lesson(rows: int = 12) -> tuple[list[list[int]], NDArray[np.float32], NDArray[np.float32]]:
     random = np.random.default_rng(8)
     ids = [[int(n) for n in random.integers(4, 20, random.integers(3, 9))] for _ in range(rows)]
     return ids, np.eye(6, dtype=np.float32)[np.arange(rows) % 6], np.ones(rows, np.float32)
@@ -131,7 +144,7 @@ def an_encoder(folder: Path) -> Callable[[], Any]:
     from training.fine_tuning import FineTuning  # noqa: PLC0415 - torch
 
     build_bert(folder)
-    sizes = EncoderSizes(batch=4, accumulate=2, epochs=2, class_weights="balanced", label_smoothing=0.1)
+    sizes = EncoderSizes(batch=2, accumulate=2, epochs=1, class_weights="balanced", label_smoothing=0.1)
 
     def make() -> FineTuning:
         torch.manual_seed(sizes.seed)
@@ -149,7 +162,7 @@ def an_lstm(_: Path) -> Callable[[], Any]:
     from training.lstm_fitting import LstmFitting, repeatable  # noqa: PLC0415 - TensorFlow
 
     tf.config.run_functions_eagerly(True)  # to compile three models takes far longer than to run them
-    sizes = LstmSizes((4, 4, 4), batch=8, epochs=2, class_weights="effective")
+    sizes = LstmSizes((4, 4, 4), batch=4, epochs=1, class_weights="effective")
 
     def make() -> LstmFitting:
         repeatable(sizes.seed)
@@ -164,7 +177,7 @@ def stopping_before(learner: Any, step: int) -> Any:
 
     def until(one: Any) -> float:
         if len(done) == step:
-            raise Interrupted
+            raise Killed
         done.append(one)
         return float(learn(one))
 
@@ -184,11 +197,11 @@ def compiled_again() -> Iterator[None]:
 def test_a_model_interrupted_in_the_middle_of_an_epoch_ends_with_the_same_weights(
     tmp_path: Path, kind: Callable[[Path], Callable[[], Any]]
 ) -> None:
-    make, plan, labels = kind(tmp_path / "base"), Plan(epochs=2, checkpoint_minutes=0), np.arange(16) % 6
+    make, plan, labels = kind(tmp_path / "base"), Plan(epochs=1, checkpoint_minutes=0), np.arange(12) % 6
     whole = make()
     history = take(whole, tmp_path / "whole", plan, labels)
-    with pytest.raises(Interrupted):
-        take(stopping_before(make(), 3), tmp_path / "run", plan, labels)
+    with pytest.raises(Killed):
+        take(stopping_before(make(), 2), tmp_path / "run", plan, labels)
     resumed = make()
     assert take(resumed, tmp_path / "run", plan, labels) == history
     for name, learner in (("whole", whole), ("run", resumed)):

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.encoders import build_bert, build_mpnet
-from training.encoder import EncoderSizes, best_precision, freeze, load_encoder
-from training.errors import SettingUnfit
+from training.encoder import BEST_FILE, EncoderSizes, begin_with, best_precision, freeze, load_encoder, save_encoder
+from training.errors import DataUnreadable, SettingUnfit
 from training.fine_tuning import FineTuning
 from training.student import write_student
 
@@ -39,6 +39,19 @@ def test_more_layers_than_there_are_cannot_be_frozen(tmp_path: Path) -> None:
     build_bert(tmp_path)
     with pytest.raises(SettingUnfit, match=r"--freeze-layers 3: the encoder has 2 layers"):
         freeze(load_encoder(str(tmp_path))[1].encoder, 3)
+
+
+def test_what_cannot_be_begun_with_is_named(tmp_path: Path) -> None:
+    build_bert(tmp_path / "base")
+    tokenizer, model = load_encoder(str(tmp_path / "base"))
+    with pytest.raises(DataUnreadable, match=r"encoder is missing; name a run of `train distilbert`"):
+        begin_with(model, tmp_path)
+    save_encoder(tmp_path, tokenizer, model)
+    torch.save(model.state_dict(), tmp_path / BEST_FILE)
+    begin_with(model, tmp_path)
+    build_mpnet(tmp_path / "other")
+    with pytest.raises(SettingUnfit, match=r"another base than this one; name the --base it had"):
+        begin_with(load_encoder(str(tmp_path / "other"))[1], tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU goes before the CPU")
