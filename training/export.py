@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from schemas.bundle import Agreement, BundleManifest, DataRef, Metrics, Profile
 from schemas.emotions import EMOTIONS
 from training.calibration import best_temperature
+from training.card import card
 from training.data.prepare import fingerprint
 from training.data.rows import TARGETS, is_certain
 from training.data.sources import JUDGED_BY_PEOPLE
@@ -50,6 +50,7 @@ class Candidate:
     Attributes:
         files: graph and tokenizer, name -> content.
         logits: unquantised logits float32 ``[n, 6]`` of the validation rows, before temperature.
+        made: what the run says of itself.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Candidate:
     architecture: dict[str, Any]
     files: dict[str, bytes]
     logits: NDArray[np.float32]
+    made: dict[str, Any]
 
 
 def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_version: str) -> BundleManifest:
@@ -101,7 +103,7 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
         fields["agreement"] = _agreement(engine, validation, candidate, fields["temperature"])
         fields["metrics"] = tuple(_metrics(engine, rows, validation[~fitted]))
         fields["profile"] = _profile(engine, rows)
-    return _write(folder, fields, candidate.files, golden, card=_card(fields))
+    return _write(folder, fields, candidate.files, golden, card=card(fields, rows, candidate.made))
 
 
 def _is_fit_half(frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -175,43 +177,4 @@ def _profile(engine: Engine, rows: pd.DataFrame) -> Profile:
         tokens_per_tweet={f"p{q}": float(np.percentile(lengths, q)) for q in (50, 90, 99)},
         unknown_token_rate=unknown / max(1, int(lengths.sum())),
         mean_confidence=float(engine.predict_cleaned(list(sample["cleaned"])).max(axis=1).mean()),
-    )
-
-
-def _card(fields: dict[str, Any]) -> str:
-    metrics: Sequence[Metrics] = fields["metrics"]
-    lines = [
-        f"| {m.data.name} | {m.data.split} | {m.data.rows} | {m.accuracy:.3f} | {m.macro_f1:.3f} | {m.ece:.3f} |"
-        for m in metrics
-    ]
-    return "\n".join(
-        [
-            f"# {fields['name']} {fields['version']}",
-            "",
-            "Labels English tweets with sadness, joy, love, anger, fear or surprise. Made by `python -m training`.",
-            "",
-            f"- Kind: {fields['kind']}, from {fields['base_model']}, served in {fields['precision']}",
-            f"- Temperature {fields['temperature']:.3f}; abstains under a confidence of {fields['abstain_threshold']}",
-            "",
-            "## Figures of the served bundle",
-            "",
-            "| data | split | rows | accuracy | macro-F1 | ECE |",
-            "|---|---|---|---|---|---|",
-            *lines,
-            "",
-            "Validation rows chose the epoch; the temperature was fitted on the half of them that is not in the table.",
-            "Where people gave several labels an answer counts if it is one of them.",
-            "",
-            "## Data and licences",
-            "",
-            "CARER (dair-ai/emotion; research use), SemEval-2018 task 1 E-c and TweetEval emotion (research use),",
-            "GoEmotions (Apache-2.0). None of the texts are in this bundle. Its weights started from",
-            f"{fields['base_model']} (GloVe 6B: PDDL; all-MiniLM-L6-v2 and all-mpnet-base-v2: Apache-2.0).",
-            "",
-            "## Limits and intended use",
-            "",
-            "For the mood of many tweets, not for judging a person. English only; irony, quotes and mixed feelings are",
-            "often mislabelled; a text that carries none of the six should get a low confidence, not always does.",
-            "",
-        ]
     )

@@ -40,11 +40,13 @@ class Lesson:
         learned: bool ``[rows]``, which of the prepared rows.
         targets: float32 ``[learned, 6]``, each sums to 1.
         weights: float32 ``[learned]``.
+        teachers: names of those whose soft labels are in the targets.
     """
 
     learned: NDArray[np.bool_]
     targets: Soft
     weights: NDArray[np.float32]
+    teachers: tuple[str, ...] = ()
 
 
 def plain_lesson(rows: pd.DataFrame) -> Lesson:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from schemas.bundle import MANIFEST_FILE, BundleManifest
+from training.card import short_name
 from training.course import Course, Plan, begin
 from training.data.rows import TARGETS, is_certain, read_rows
 from training.errors import DataUnreadable, ExportRefused, TooFewRows
@@ -68,7 +69,7 @@ def train_encoder(
     plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
     course = Course(learner, plan, validation[TARGETS].to_numpy().argmax(1))
     report = {"sizes": asdict(chosen), "history": course.take(run), "precision": str(learner.precision)}
-    return _finish(run, course, {"kind": "encoder", "base": name, **report})
+    return _finish(run, course, {"kind": "encoder", "base": name, **_story(rows, lesson), **report})
 
 
 def train_lstm(
@@ -119,12 +120,18 @@ def train_lstm(
     plan = Plan(begun.sizes.epochs, begun.sizes.patience, begun.sizes.checkpoint_minutes)
     course = Course(learner, plan, validation[TARGETS].to_numpy().argmax(1))
     report = {"sizes": asdict(begun.sizes), "history": course.take(run)}
-    return _finish(run, course, {"kind": "lstm", "base": begun.base, **report})
+    return _finish(run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson), **report})
 
 
 def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str, Any]:
     known = {"kind": kind, "base": base, "start": start and str(start), **asdict(sizes)}
     return {name: value for name, value in known.items() if name != "checkpoint_minutes"}
+
+
+def _story(rows: pd.DataFrame, lesson: Lesson) -> dict[str, Any]:
+    """What a model card tells of a run."""
+    learned = {str(source): int(n) for source, n in rows.loc[lesson.learned, "source"].value_counts().items()}
+    return {"teachers": list(lesson.teachers), "learned": learned}
 
 
 def _finish(run: Path, course: Course[Any], report: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +186,7 @@ def export_encoder(prepared: Path, run: Path, bundle: Path, *, name: str, bundle
         candidate = Candidate(
             name=name,
             kind="distilbert" if config.model_type == "distilbert" else "encoder",
-            base_model=str(made["base"]),
+            base_model=short_name(str(made["base"])),
             precision=precision,
             max_tokens=sizes.max_tokens,
             architecture={
@@ -193,6 +200,7 @@ def export_encoder(prepared: Path, run: Path, bundle: Path, *, name: str, bundle
                 TOKENIZER_FILE: tokenizer.backend_tokenizer.to_str().encode(),
             },
             logits=logits,
+            made=made,
         )
         try:
             return export(candidate, rows, bundle, bundle_version=bundle_version)
@@ -226,12 +234,13 @@ def export_lstm(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_ve
     candidate = Candidate(
         name=name,
         kind="lstm",
-        base_model=str(made["base"]),
+        base_model=short_name(str(made["base"])),
         precision="fp32",
         max_tokens=sizes.max_tokens,
         architecture={"units": list(sizes.units), "vocabulary": len(vocabulary), "width": words.WIDTH},
         files=files,
         logits=np.log(np.maximum(probabilities, 1e-9)),
+        made=made,
     )
     return export(candidate, rows, bundle, bundle_version=bundle_version)
 

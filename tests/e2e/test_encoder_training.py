@@ -1,5 +1,6 @@
 """A tiny encoder through the whole path: prepare, train, distil, export, the worker's engine labels."""
 
+import json
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -32,6 +33,9 @@ def test_an_encoder_teaches_another_which_the_worker_serves(tmp_path: Path) -> N
     assert engine.manifest.agreement.flipped_by_rebatching == 0
     answers = engine.predict([f"my day is so {words[0]} today" for words in WORDS.values()])
     assert [EMOTIONS[i] for i in answers.argmax(axis=1)] == list(WORDS)
+    card, report = ((tmp_path / name).read_text() for name in ("bundle/README.md", "prepared/report.json"))
+    assert "It was taught by teacher." in card
+    assert json.loads(report)["save"]["sha256"] in card
 
 
 def test_a_distilbert_cut_from_mpnet_is_trained_and_served(tmp_path: Path) -> None:

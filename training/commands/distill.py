@@ -1,5 +1,6 @@
 """``distill``: a student learns from teachers, on unlabelled texts too."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,7 +80,7 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     for source, temperature in temperatures(rows, logits).items():
         shares = ", ".join(f"{path.name} {weight:.2f}" for path, weight in zip(teachers, weights[source], strict=True))
         click.echo(f"{source}: {shares}; temperature {temperature:.3f}")
-    lesson = taught_lesson(rows, logits, learned)
+    lesson = replace(taught_lesson(rows, logits, learned), teachers=tuple(path.name for path in teachers))
     if student == "lstm":
         train_lstm(prepared, glove_path(glove, data), out, preset=preset, lesson=lesson, start=start, **chosen)
     else:

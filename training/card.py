@@ -1,0 +1,159 @@
+"""The model card of a bundle: what it is for, what it was made of, how good it is, how to make it again."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from schemas.bundle import Agreement, Metrics, Profile
+from training.data.prepare import fingerprint
+from training.data.rows import SPLITS
+from training.data.sources import credit
+from worker.inference.cleaning import cleaner_id
+
+_KINDS = {
+    "lstm": "a bidirectional LSTM on frozen word vectors",
+    "encoder": "a transformer encoder",
+    "distilbert": "a DistilBERT",
+}
+_BASES = {
+    "glove": "GloVe (Pennington et al. 2014), PDDL 1.0",
+    "minilm": "all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0",
+    "mpnet": "all-mpnet-base-v2 (sentence-transformers), Apache-2.0",
+    "distilbert": "DistilBERT (Sanh et al. 2019), Apache-2.0",
+}
+_NO_SETTING = "checkpoint_minutes"
+"""Has no part in what comes out."""
+_TEMPLATE = """\
+# {name} {version}
+
+Labels an English tweet with one of sadness, joy, love, anger, fear and surprise, and says how sure it is.
+It is {what}, served in {precision}; made by `python -m training`, served by `python -m worker`.
+
+```
+python -m worker label --bundle THIS_FOLDER "what would this tweet get?"
+python -m worker run --bundle THIS_FOLDER
+```
+
+## What it is for
+
+The mood of many tweets together: what people feel about an event, a product or a place, and how that changes. A single
+label is wrong as often as the figures say, so count labels, or have a person look. Not for judging a person, and not
+for decisions about people. On texts that are not short English ones in the style of tweets, measure first:
+`python -m training evaluate THIS_FOLDER --data your.jsonl`.
+
+## Figures
+
+Of this bundle, through the worker's own engine. Where people accepted several labels an answer counts if it is one of
+them. ECE: how far the confidence is from the share of right answers, after the temperature ({temperature:.3f}).
+
+| data | split | rows | accuracy | macro-F1 | ECE |
+|---|---|---|---|---|---|
+{figures}
+
+Test rows took part in nothing. Validation rows chose the epoch; the half of them that fitted the temperature is not in
+the table. Under a confidence of {abstain_threshold} it abstains: the label is still there, marked.
+{agreement}
+
+## Data
+
+| data | licence | train | validation | test | without labels |
+|---|---|---|---|---|---|
+{data}
+
+{learned}Near-duplicates (the same words but for hashtags, mentions and URLs) stand on one side of the split.
+None of the texts are in this folder. The licences are those of the data; what they mean for weights that were learned
+from it is for you to judge. The weights began with {base}.{teachers}
+
+Training rows by emotion: {shares}.
+On a stream of another mix it leans a little towards this one.
+
+## Limits
+
+- English. Half of the training texts have up to {p50:.0f} tokens; what is beyond {max_tokens} tokens is not read.
+- Irony, quotes, song lines and mixed feelings are often mislabelled. Rare emotions do worse than the accuracy tells:
+  read the macro-F1, and the class table of `evaluate`.
+- It knows six emotions. A tweet that carries none of them should get a low confidence, and does not always.
+- It learned what the labels of its data say, with the biases of whoever gave them: raters, and in CARER the writers'
+  own hashtags.
+
+## How to make it again
+
+Rows: `prepare` with the data above; it prints sha256 `{sha256}`.
+Cleaner: `{cleaner}`. Model: `python -m training {command}` with {settings}.
+Bundle: `python -m training export`, which checked it and wrote this folder. The commands as a whole stand in
+docs/training.md of the project, the versions of the libraries in `manifest.json`.
+"""
+
+
+def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any]) -> str:
+    """The card as Markdown.
+
+    Args:
+        fields: of the manifest.
+        rows: all prepared rows.
+        made: what the run says of itself (``run.json``).
+    """
+    profile: Profile = fields["profile"]
+    teachers: Sequence[str] = made.get("teachers", ())
+    student, trained = ("lstm", "lstm") if fields["kind"] == "lstm" else ("encoder", "distilbert")
+    shares = sorted(profile.label_shares.items(), key=lambda pair: -pair[1])
+    return _TEMPLATE.format_map(
+        {
+            **fields,
+            "what": _KINDS[fields["kind"]],
+            "figures": "\n".join(_figure(one) for one in fields["metrics"]),
+            "agreement": _agreement(fields["agreement"], fields["precision"]),
+            "data": "\n".join(_data(rows)),
+            "learned": _learned(made.get("learned", {})),
+            "base": _base(fields["base_model"]),
+            "teachers": f" It was taught by {' and '.join(teachers)}." if teachers else "",
+            "shares": ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares),
+            "p50": profile.tokens_per_tweet["p50"],
+            "sha256": fingerprint(rows),
+            "cleaner": cleaner_id(),
+            "command": f"distill --student {student}" if teachers else f"train {trained}",
+            "settings": ", ".join(f"{key} {value}" for key, value in made["sizes"].items() if key != _NO_SETTING),
+        }
+    )
+
+
+def short_name(base: str) -> str:
+    """A Hub name or file name as it is; of a local folder its last two parts."""
+    return "/".join(Path(base).parts[-2:]) if Path(base).is_absolute() else base
+
+
+def _base(name: str) -> str:
+    known = [credit for word, credit in _BASES.items() if word in name.lower()]
+    return f"{name}: {known[0]}" if known else f"{name}, whose licence is that of where it came from"
+
+
+def _figure(one: Metrics) -> str:
+    title = credit(one.data.name)[0]
+    return (
+        f"| {title} | {one.data.split} | {one.data.rows:,} | {one.accuracy:.3f} | {one.macro_f1:.3f} | {one.ece:.3f} |"
+    )
+
+
+def _agreement(agreement: Agreement, precision: str) -> str:
+    return (
+        f"In {precision} {100 * agreement.same_label:.1f} % of {agreement.rows:,} validation rows get the label that "
+        f"the unquantised model gives; other neighbours in a batch change {agreement.flipped_by_rebatching} labels."
+    )
+
+
+def _data(rows: pd.DataFrame) -> list[str]:
+    counts = pd.crosstab(rows["source"], rows["split"])
+    lines = []
+    for source, row in counts.iterrows():
+        title, licence = credit(str(source))
+        lines.append(f"| {title} | {licence} | {' | '.join(f'{row.get(split, 0):,}' for split in SPLITS)} |")
+    return lines
+
+
+def _learned(learned: Mapping[str, int]) -> str:
+    if not learned:
+        return ""
+    parts = ", ".join(f"{rows:,} rows of {credit(source)[0]}" for source, rows in learned.items())
+    return f"It learned from {parts}.\n"
