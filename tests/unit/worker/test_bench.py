@@ -55,3 +55,9 @@ def test_bench_engine_writes_figures_and_the_machine_s_facts(tiny_bundle: Path, 
     assert written["figures"][0]["spread"]["runs"] == 2
     assert written["machine"]["cores"] >= 1
     assert 0 <= written["load_of_others"] <= 1
+
+
+def test_a_case_of_bench_scaling_must_be_known() -> None:
+    answer = CliRunner().invoke(main, ["bench", "scaling", "--case", "threads=2"])
+    assert answer.exit_code == 2
+    assert "batch=N, partitions=N, workers=N or backlog=N" in answer.output

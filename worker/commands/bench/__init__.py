@@ -7,6 +7,7 @@ import click
 MEASUREMENTS = {
     "engine": "The bundle's engine alone, over batch sizes and lengths.",
     "pipeline": "The whole worker on a broker, beside its engine alone; and the CPU of its edge.",
+    "scaling": "The whole worker over batch sizes, partitions, workers and backlogs.",
     "latency": "From arrival to readable event at half of the sustainable rate; memory; start to ready.",
     "compare": "Beside transformers' pipeline, Keras and a plain Kafka loop, in the same run.",
     "cleaning": "Cleaning alone, and what cleaning and tokenising take of the engine's time.",

@@ -1,0 +1,74 @@
+"""``python -m worker bench scaling``: the whole worker's throughput over batches, partitions, workers and backlogs."""
+
+import re
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from worker.commands.bench.load import raw_values
+from worker.commands.bench.options import LoadOptions, load_options, settings_of
+from worker.commands.bench.pipeline import MEASURED
+from worker.commands.bench.report import Report, Target, publish, report_options
+from worker.commands.bench.stand import WORKER, Stand, stand_options, stands
+from worker.commands.bench.timing import Spread
+from worker.options import settings_options
+from worker.settings import WorkerSettings
+
+_SHAPE = re.compile("(batch|partitions|workers|backlog)=([1-9][0-9]*)")
+_DEFAULT = (
+    "batch=8",
+    "batch=64",
+    "batch=256",
+    "partitions=1",
+    "partitions=16",
+    "workers=1",
+    "workers=2",
+    "backlog=1000",
+)
+
+
+def _read_cases(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> list[tuple[str, int]]:
+    found = [_SHAPE.fullmatch(one) for one in given]
+    if None in found:
+        raise click.BadParameter("wanted is batch=N, partitions=N, workers=N or backlog=N")
+    return [(match[1], int(match[2])) for match in found if match]
+
+
+@click.command()
+@settings_options(worker=WorkerSettings, only=MEASURED)
+@stand_options
+@click.option("--case", "cases", multiple=True, default=_DEFAULT, callback=_read_cases, show_default=True)
+@load_options(tweets=8_000, runs=3)
+@report_options
+def scaling(
+    worker: WorkerSettings,
+    kafka_home: Path | None,
+    partitions: int,
+    cases: list[tuple[str, int]],
+    asked: LoadOptions,
+    target: Target,
+) -> None:
+    """Drain backlogs while one thing varies: batch, partitions, workers (of one thread each) or the backlog itself."""
+    settings = {name: getattr(worker, name) for name in MEASURED}
+    report = Report("scaling", settings_of(asked, **settings, kafka_home=kafka_home, partitions=partitions))
+    with stands(kafka_home) as stand_on:
+        for what, number in cases:
+            loads = asked.loads()
+            if what == "backlog":
+                loads = [loads[0], *(load[:number] for load in loads[1:])]
+            changes = {"batch": {"max_batch": number}, "workers": {"threads": 1}}.get(what, {})
+            stand = stand_on(worker.model_copy(update=changes), number if what == "partitions" else partitions)
+            report.add(f"{what}: {number:,}", "tweets/s", rates(stand, loads, number if what == "workers" else 1))
+    publish(report, target)
+
+
+def rates(stand: Stand, loads: list[list[str]], fleet: int = 1) -> Spread:
+    """Tweets a second of a fleet that drains each load; the first warms up."""
+    with ExitStack() as running:
+        programs = [running.enter_context(stand.running(*WORKER)) for _ in range(fleet)]
+        for program in programs:
+            program.wait_until_ready()
+        found = [stand.drain(programs[0], raw_values(load)).rate for load in loads]
+        stand.check(programs[0], sum(map(len, loads)))
+    return Spread.of(found[1:])
