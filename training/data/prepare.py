@@ -16,7 +16,7 @@ from schemas.emotions import EMOTIONS
 from training.data.inspection import inspect, lengths
 from training.data.labels import USUAL, Names, check_known, target_of
 from training.data.merging import Conflicts, group_key, one_row_a_text
-from training.data.rows import REPORT_FILE, ROWS_FILE, TARGETS, Row, is_certain
+from training.data.rows import REPORT_FILE, ROWS_FILE, SPLITS, TARGETS, Row, is_certain
 from training.data.sources import JUDGED_BY_PEOPLE, credit
 from training.data.splits import Shares, check_classes, split_rows, without_leaks
 from training.errors import TooFewRows
@@ -135,11 +135,12 @@ def _examples(frame: pd.DataFrame, most: int = 12) -> list[dict[Any, Any]]:
 
 def _split_report(frame: pd.DataFrame, leaks: pd.DataFrame, shares: Shares) -> dict[str, Any]:
     labelled = frame[frame["split"] != "unlabelled"]
+    parts = {split: labelled[labelled["split"] == split] for split in SPLITS}
     sides = labelled.groupby("group")["split"].nunique()
     return {
         "rule": {"val_share": shares.val, "test_share": shares.test, "fold": shares.fold},
-        "rows": pd.crosstab(frame["source"], frame["split"]).to_dict("index"),
-        "classes": {str(split): class_balance(part) for split, part in labelled.groupby("split")},
+        "rows": pd.crosstab(frame["source"], frame["split"]).loc[frame["source"].unique()].to_dict("index"),
+        "classes": {split: class_balance(part) for split, part in parts.items() if not part.empty},
         "groups": int(frame["group"].nunique()),
         "groups_of_several": int((frame["group"].value_counts() > 1).sum()),
         "groups_on_two_sides": int((sides > 1).sum()),

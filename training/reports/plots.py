@@ -124,7 +124,7 @@ def split_bars(rows: Mapping[str, Mapping[str, int]], title: str) -> Markup:
             axes.barh(names, widths, left=left, color=colour, height=0.66, label=split)
             left += widths
     for place, total in enumerate(left):
-        axes.text(total, place, f"  {total:,.0f}", va="center")
+        axes.text(total + 0.01 * left.max(), place, f"{total:,.0f}", va="center")
     axes.set_xlim(0, left.max() * 1.12)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(visible=False, axis="y")
@@ -164,7 +164,7 @@ def coverage_plot(curve: Sequence[Mapping[str, Any]], title: str, *, threshold: 
         f"threshold {threshold:.2f}",
         (mark["coverage"], mark["accuracy"]),
         textcoords="offset points",
-        xytext=(-6, 10),
+        xytext=(-8, -14),
         ha="right",
     )
     for axis in (axes.xaxis, axes.yaxis):
