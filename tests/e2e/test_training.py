@@ -159,3 +159,9 @@ def test_a_missing_folder_names_the_command_that_makes_it(tmp_path: Path) -> Non
     result = invoke("export", "--prepared", tmp_path, "--run", tmp_path, "--bundle", tmp_path / "b")
     assert result.exit_code != 0
     assert "python -m training prepare" in result.output
+
+
+def test_a_name_that_no_manifest_takes_is_refused_before_any_work(tmp_path: Path) -> None:
+    result = invoke("export", "--prepared", tmp_path, "--run", tmp_path, "--bundle", tmp_path / "b", "--name", "My Own")
+    assert result.exit_code == 2
+    assert "small letters, digits" in result.output

@@ -1,21 +1,43 @@
 """``export``: a run to a bundle."""
 
+import re
 from pathlib import Path
 
 import click
 
-from training.commands.options import FOLDER, PREPARED
+from training.commands.options import FOLDER, PREPARED, wide_console
+
+
+def _fits_manifest(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    from schemas.bundle import BundleManifest
+
+    field = BundleManifest.model_fields["name" if parameter.name == "name" else "version"]
+    pattern = next(rule.pattern for rule in field.metadata if hasattr(rule, "pattern"))
+    if value is not None and not re.match(pattern, value):
+        raise click.BadParameter("small letters, digits, dots, hyphens and underscores only", context, parameter)
+    return value
 
 
 @click.command()
 @PREPARED
-@click.option("--run", type=FOLDER, required=True, help="run of `train lstm` or `train distilbert`")
+@click.option("--run", type=FOLDER, required=True, help="run of `train` or `distill`")
 @click.option("--bundle", type=FOLDER, required=True, help="folder to write")
-@click.option("--name", help="name of the bundle; default: by its kind")
-@click.option("--bundle-version", default="1", show_default=True)
+@click.option("--name", callback=_fits_manifest, help="name of the bundle; default: by its kind")
+@click.option("--bundle-version", callback=_fits_manifest, default="1", show_default=True)
 def export(prepared: Path, run: Path, bundle: Path, name: str | None, bundle_version: str) -> None:
     """Check the served model against the rules and write its bundle."""
+    from rich.table import Table
+
     from training.pipeline import export_run
 
     manifest = export_run(prepared, run, bundle, name=name, bundle_version=bundle_version)
-    click.echo(manifest.model_dump_json(indent=2, include={"temperature", "agreement", "metrics"}))
+    table = Table("data", "split", "rows", "accuracy", "macro-F1", "ECE", title=f"{manifest.name} {manifest.version}")
+    for one in manifest.metrics:
+        figures = (f"{figure:.4f}" for figure in (one.accuracy, one.macro_f1, one.ece))
+        table.add_row(one.data.name, one.data.split, f"{one.data.rows:,}", *figures)
+    console = wide_console()
+    console.print(table)
+    if manifest.agreement is not None:
+        same, flipped = manifest.agreement.same_label, manifest.agreement.flipped_by_rebatching
+        console.print(f"{manifest.precision} keeps {100 * same:.2f} % of the labels; re-batching changes {flipped}")
+    console.print(f"temperature {manifest.temperature:.3f}; read {bundle / 'README.md'}", soft_wrap=True)

@@ -184,6 +184,7 @@ def interval_plot(rows: Mapping[str, Mapping[str, Any]], title: str, *, overall:
         low, high = rows[name]["accuracy_95"]
         axes.plot([low, high], [place, place], color=ACCENT, lw=2, alpha=0.55, solid_capstyle="round")
         axes.scatter([rows[name]["accuracy"]], [place], color=ACCENT, s=26, zorder=3)
+    axes.set_xlim(right=min(1.01, axes.get_xlim()[1]))
     axes.set_yticks(range(len(names)), [f"{name} ({rows[name]['rows']:,})" for name in names])
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axes.grid(visible=False, axis="y")

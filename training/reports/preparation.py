@@ -14,9 +14,12 @@ PAGE_FILE: Final = "report.html"
 
 def write_page(report: dict[str, Any], frame: pd.DataFrame, folder: Path) -> None:
     """Write the page into ``folder``, from the report of `training.data.prepare.prepare` and the prepared rows."""
+    parts = dict(iter(frame.groupby(["source", "split"])))
     by_source: dict[str, dict[str, float]] = {
-        f"{source}, {split}": {emotion: float(part[f"p_{emotion}"].sum()) for emotion in EMOTIONS}
-        for (source, split), part in frame[frame["split"] != "unlabelled"].groupby(["source", "split"], sort=False)
+        f"{source}, {split}": {emotion: float(parts[source, split][f"p_{emotion}"].sum()) for emotion in EMOTIONS}
+        for source in report["load"]
+        for split in SPLITS[:3]
+        if (source, split) in parts
     }
     drawn = {
         "lengths": plots.length_lines({s: one["words"] for s, one in report["load"].items()}, "Words a text by source"),
