@@ -23,6 +23,7 @@ from faust.types import EventT, StreamT
 from schemas.emotions import EMOTIONS
 from worker.counts import count_outcomes
 from worker.crashes import CrashJournal
+from worker.errors import PublishFailed
 from worker.gathering import Gathering, Run
 from worker.inference.engine import Engine
 from worker.labelling import Rules, label_batch
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 BATCHES_IN_FLIGHT = 3
 """One is published, one is scored, and one is ready, so that the engine need not wait."""
+_HEARD_POLL_S = 0.05
 _BATCHES_WAITING = 8
 """Room for records that wait, in full batches; beyond it the fetcher is slowed down."""
 
@@ -118,8 +120,8 @@ class ScoreAgent:
 
     def _is_ours(self, event: EventT[Any]) -> bool:
         """False for what was fetched before a rebalance: its partition may belong to another worker now."""
-        generation = self._app.consumer_generation_id
-        return bool(event.message.generation_id == generation != self._app.progress.dead_generation)
+        generation, group = self._app.consumer_generation_id, self._app.exact_consumer.group_generation
+        return bool(event.message.generation_id == generation == group != self._app.progress.dead_generation)
 
     async def _in_sequence(self, runs: list[Run]) -> list[Run]:
         """The records that continue their partitions.
@@ -185,7 +187,7 @@ class ScoreAgent:
             self._in_flight.release()
 
     async def _publish_and_count(self, batch: _Batch) -> None:
-        batch = batch.only(self._is_ours)
+        batch = await self._heard(batch)
         if not batch.runs:
             log.info("left out what was scored before a rebalance")
             return
@@ -197,6 +199,21 @@ class ScoreAgent:
         self._count(batch)
         self._metrics.batch(batch.outcomes, batch.label_s, publish_s)
         _log_batch(batch, publish_s)
+
+    async def _heard(self, batch: _Batch) -> _Batch:
+        """What is ours of the batch, once the group has answered a heartbeat lately; all of it is dropped at a stop.
+
+        Raises:
+            PublishFailed: the group did not answer for as long as a publish may take.
+        """
+        deadline = time.monotonic() + self._worker.delivery_timeout_s
+        while (ours := batch.only(self._is_ours)).runs and not self._app.exact_consumer.is_heard:
+            if self._app.should_stop:
+                return batch.only(lambda _: False)
+            if time.monotonic() > deadline:
+                raise PublishFailed(f"the group did not answer for {self._worker.delivery_timeout_s:.0f} s")
+            await asyncio.sleep(_HEARD_POLL_S)
+        return ours
 
     def _unpublished(self, outcomes: list[Outcome]) -> list[Record]:
         return [

@@ -21,14 +21,21 @@ if TYPE_CHECKING:
     from worker.app import EmotionApp
 
 _END_TIMEOUT_S = 15.0
+HEARD_WITHIN_S = 3.0
+"""Half of the session: a group that answered a heartbeat so lately has given our partitions to nobody."""
 
 
 class ExactThread(driver.AIOKafkaConsumerThread):
-    """Finds the end of a changelog by reading its last record.
+    """Notes heartbeats and holes, and finds the end of a changelog by reading its last record.
 
     The end offset that a broker lists can lie beyond the last record that a reader ever gets (compaction, transaction
     markers), and recovery would wait for it for ever.
     """
+
+    async def on_start(self) -> None:
+        """Start the client, and note when the group answers its heartbeats."""
+        await super().on_start()
+        cast("ExactConsumer", self.consumer).listen_to(self._ensure_consumer()._coordinator)  # noqa: SLF001 - aiokafka has no other way
 
     async def _fetch_records(
         self,
@@ -83,11 +90,42 @@ class ExactConsumer(driver.Consumer):
         self._fetched: dict[TP, int] = {}
         self._seeking = asyncio.Lock()
         self._noted: deque[tuple[TP, int, int]] = deque()
+        self._coordinator: Any = None
+        self._heard_at = time.monotonic()
         self.sought = 0
         """Counts the beginnings and ends of seeks."""
 
     def _new_consumer_thread(self) -> ExactThread:
         return ExactThread(self, loop=self.loop, beacon=self.beacon)
+
+    def listen_to(self, coordinator: Any) -> None:
+        """Note the heartbeats of aiokafka's group coordinator; called in its thread."""
+        self._coordinator, beat = coordinator, coordinator._do_heartbeat  # noqa: SLF001 - aiokafka has no other way
+
+        async def noting() -> bool:
+            asked_at = time.monotonic()
+            answered = bool(await beat())
+            if answered:
+                self._heard_at = asked_at
+            return answered
+
+        coordinator._do_heartbeat = noting  # noqa: SLF001 - see above
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the group knew us a moment ago. A process that stood still does not know what it missed."""
+        return time.monotonic() - self._heard_at < HEARD_WITHIN_S
+
+    @property
+    def group_generation(self) -> int | None:
+        """The generation that the client believes in; it changes as soon as the group says that we are out."""
+        generation: int | None = self._coordinator and self._coordinator.generation
+        return generation
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """A group that gives us partitions knows us."""
+        self._heard_at = time.monotonic()
+        await super().on_partitions_assigned(assigned, generation_id)
 
     # Faust makes four tasks and an event of every record on its way from the fetcher to the agent (ADR 20).
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
@@ -236,7 +274,9 @@ class ExactConsumer(driver.Consumer):
 
     # 502: at a revocation Faust forgets the acks of the batch in flight, and its work is repeated elsewhere.
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Finish the batch in flight (bounded) and commit it before the partitions go."""
+        """Finish the batch in flight (bounded) and commit it before the partitions go, if they are not gone already."""
+        if self.group_generation != self.app.consumer_generation_id:
+            self.app.progress.dead_generation = self.app.consumer_generation_id
         await self.app.progress.drained(self.app.drain_s)
         self.app.progress.dead_generation = self.app.consumer_generation_id
         if revoked:

@@ -70,7 +70,7 @@ def count_outcomes(
     """
     changed: dict[RowKey, Row] = {}
     done: dict[int, int] = {}
-    oldest = {outcome.partition: oldest_s(outcome.partition) for outcome in outcomes}
+    oldest = {partition: oldest_s(partition) for partition in {outcome.partition for outcome in outcomes}}
     for outcome in outcomes:
         done[outcome.partition] = outcome.offset
         bucket = bucket_of(outcome.counted.event_time_s, bucket_s)

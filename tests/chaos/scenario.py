@@ -53,14 +53,11 @@ def draw(seed: int, kills: int, workers: int, *, broker_faults: bool, every_s: f
     """Exactly ``kills`` workers are killed; ``every_s`` fixes the time between steps, which is else random."""
     random = Random(seed)
     alone_kills = kills if workers == 1 else (kills + 1) // 2
-    return Scenario(
-        tuple(_steps(random, alone_kills, [Act.TERMINATE], broker_faults, every_s)),
-        tuple(
-            _steps(random, kills - alone_kills, [Act.TERMINATE, Act.JOIN, Act.JOIN, Act.LEAVE], broker_faults, every_s)
-        )
-        if workers > 1
-        else (),
-    )
+    alone = tuple(_steps(random, alone_kills, [Act.TERMINATE], broker_faults, every_s))
+    if workers == 1:
+        return Scenario(alone, ())
+    others = [Act.TERMINATE, Act.JOIN, Act.WORKER_PAUSE, Act.JOIN, Act.LEAVE]
+    return Scenario(alone, tuple(_steps(random, kills - alone_kills, others, broker_faults, every_s)))
 
 
 def _steps(random: Random, kills: int, others: list[Act], broker_faults: bool, every_s: float | None) -> Iterator[Step]:

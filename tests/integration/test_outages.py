@@ -57,7 +57,7 @@ def test_workers_that_come_go_and_stand_still_under_load_repeat_nothing(
 def check(stream: Stream, broker: LocalBroker, bundle: Path, folder: Path, scenario: Scenario) -> None:
     bundles = (bundle, build_tiny_bundle(folder / "other", seed=8, version="2"))
     stage = Stage(broker, stream.kafka, stream.worker, bundles, folder, Console())
-    report = Driver(stage, scenario, seed=1, tweets=20_000, rate=150.0, workers=3).run()
+    report = Driver(stage, scenario, seed=1, tweets=30_000, rate=100.0, workers=3).run()
     report.print(Console())
     assert report.violations == []
 

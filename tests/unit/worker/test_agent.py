@@ -11,6 +11,7 @@ import pytest
 from faust.types import TP
 
 from worker.agent import ScoreAgent
+from worker.errors import PublishFailed
 from worker.gathering import Run
 from worker.inference.engine import Engine, load_engine
 from worker.metrics import Metrics
@@ -66,11 +67,14 @@ class Edge:
                 acknowledge=lambda *run: self.acknowledged.append(run),
                 holes=lambda _: lambda offset: offset in self.holes,
                 rewind=self._rewind,
+                group_generation=GENERATION,
+                is_heard=True,
             ),
             horizon=SimpleNamespace(oldest_s=lambda _: 0.0),
             rows=self.counted,
             counts_table=self.counted,
             crash=self._crash,
+            should_stop=False,
         )
         publisher: Any = SimpleNamespace(publish=self._publish)
         app: Any = self.app
@@ -135,7 +139,11 @@ def assigned_anew(edge: Edge) -> None:
     edge.app.consumer_generation_id = GENERATION + 1
 
 
-@pytest.mark.parametrize("rebalance", [revoked, assigned_anew])
+def thrown_out(edge: Edge) -> None:
+    edge.app.exact_consumer.group_generation = -1
+
+
+@pytest.mark.parametrize("rebalance", [revoked, assigned_anew, thrown_out])
 def test_what_was_scored_while_the_partition_went_is_not_published(
     play: Play, rebalance: Callable[[Edge], None]
 ) -> None:
@@ -158,6 +166,36 @@ def test_what_was_being_published_while_the_partition_went_is_left_to_the_next_o
     edge = play(scenario)
     assert len(edge.published) == 1
     assert (edge.acknowledged, edge.counted) == ([], {})
+
+
+@pytest.mark.parametrize(("happens", "published"), [("heard", 1), ("thrown out", 0), ("stops", 0)])
+def test_a_worker_that_stood_still_asks_the_group_before_it_publishes(play: Play, happens: str, published: int) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.app.exact_consumer.is_heard = False
+        edge.begin()
+        edge.engine.let_go.set()
+        assert not await edge.app.progress.drained(0.3)
+        assert edge.published == []
+        edge.app.exact_consumer.is_heard = happens == "heard"
+        edge.app.should_stop = happens == "stops"
+        if happens == "thrown out":
+            thrown_out(edge)
+        await edge.end()
+
+    assert len(play(scenario).published) == published
+
+
+def test_a_group_that_does_not_answer_stops_the_worker(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.app.exact_consumer.is_heard = False
+        edge.agent._worker = WorkerSettings(delivery_timeout_s=0.1)
+        edge.begin()
+        edge.engine.let_go.set()
+        assert await edge.app.progress.drained(30)
+
+    edge = play(scenario)
+    assert [type(error) for error in edge.crashes] == [PublishFailed]
+    assert edge.published == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from worker.settings import KafkaSettings, WorkerSettings
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 CONSUMER = "faust.transport.consumer:Consumer."
+COORDINATOR = "aiokafka.consumer.group_coordinator:GroupCoordinator."
 DRIVER = "faust.transport.drivers.aiokafka:"
 
 
@@ -35,6 +36,12 @@ INTERNALS = [
         "f3d04f29dfb3",
         "ExactConsumer.on_partitions_revoked, generations of the agent",
     ),
+    Internal(DRIVER + "AIOKafkaConsumerThread.on_start", "38b4e8bd1e10", "ExactThread.on_start"),
+    Internal(COORDINATOR + "_do_heartbeat", "dc1d6632aaa6", "ExactConsumer.listen_to, is_heard"),
+    Internal(COORDINATOR + "_heartbeat_routine", "61d010289522", "ExactConsumer.listen_to, is_heard"),
+    Internal(COORDINATOR + "reset_generation", "537aa37c531b", "ExactConsumer.group_generation"),
+    Internal(COORDINATOR + "ensure_active_group", "33c84c1a9301", "heartbeats go on while partitions are revoked"),
+    Internal(CONSUMER + "on_partitions_assigned", "29ce96596f05", "ExactConsumer.on_partitions_assigned"),
     Internal("faust.transport.consumer:ConsumerThread", "4914fd92c2a0", "ExactThread"),
     Internal("faust.transport.consumer:ThreadDelegateConsumer._getmany", "f9d47aa9010b", "ExactConsumer._getmany"),
     Internal(CONSUMER + "getmany", "4b168d84882a", "ExactConsumer._getmany, perform_seek"),

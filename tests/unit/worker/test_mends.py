@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from faust.types import TP
 
 from worker.agent import _as_current
 from worker.app import EmotionApp, build_app
-from worker.consumer import ExactConsumer, _ends
+from worker.consumer import HEARD_WITHIN_S, ExactConsumer, _ends
 from worker.counts import bucket_of, new_row
 from worker.follower import Follower
 from worker.health import Health
@@ -110,6 +111,7 @@ def test_before_partitions_go_their_batch_ends_and_is_committed(app: EmotionApp)
 
         consumer = consumer_of(app, commit=commit, _on_partitions_revoked=nothing_async)
         app.consumer_generation_id = 4
+        consumer._coordinator = SimpleNamespace(generation=4)
         consumer._base[RAW] = 5
         app.progress.batch_began()
         leaving = asyncio.create_task(consumer.on_partitions_revoked({RAW}))
@@ -124,6 +126,43 @@ def test_before_partitions_go_their_batch_ends_and_is_committed(app: EmotionApp)
         return committed
 
     assert asyncio.run(play()) == [9]
+
+
+def test_a_worker_that_was_thrown_out_waits_for_no_batch(app: EmotionApp) -> None:
+    async def play() -> int | None:
+        consumer = consumer_of(app, commit=nothing_async, _on_partitions_revoked=nothing_async)
+        app.consumer_generation_id = 4
+        consumer._coordinator = SimpleNamespace(generation=-1)
+        app.progress.batch_began()
+        leaving = asyncio.create_task(consumer.on_partitions_revoked({RAW}))
+        await asyncio.sleep(0.05)
+        dead = app.progress.dead_generation
+        app.progress.batch_ended()
+        await leaving
+        return dead
+
+    assert asyncio.run(play()) == 4
+
+
+def test_the_group_is_heard_while_it_answers_heartbeats(app: EmotionApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [time.monotonic()]
+    monkeypatch.setattr("worker.consumer.time.monotonic", lambda: now[0])
+    answers = iter([True, False])
+
+    async def beat() -> bool:
+        return next(answers)
+
+    coordinator: Any = SimpleNamespace(generation=4, _do_heartbeat=beat)
+    consumer = app.exact_consumer
+    consumer.listen_to(coordinator)
+    heard = []
+    for _ in range(2):
+        now[0] += HEARD_WITHIN_S
+        heard.append(consumer.is_heard)
+        asyncio.run(coordinator._do_heartbeat())
+        heard.append(consumer.is_heard)
+    assert heard == [False, True, False, False]
+    assert consumer.group_generation == 4
 
 
 class Reader:
