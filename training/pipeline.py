@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from schemas.bundle import MANIFEST_FILE, BundleManifest
 from training.card import short_name
 from training.course import Course, Plan, begin
 from training.data.rows import TARGETS, is_certain, read_rows
-from training.errors import DataUnreadable, ExportRefused, TooFewRows
+from training.errors import DataUnreadable, ExportRefused, SettingUnfit, TooFewRows
 from training.export import Candidate, export
 from training.files import replaced
 from training.lessons import Lesson, plain_lesson
+from training.pruning import prune
 from worker.inference.bundle import TOKENIZER_FILE
 
 RUN_FILE = "run.json"
@@ -147,8 +148,10 @@ def _finished(run: Path) -> dict[str, Any]:
     return report
 
 
-def export_run(prepared: Path, run: Path, bundle: Path, *, name: str | None, bundle_version: str) -> BundleManifest:
-    """Write the model of a run as a bundle, whatever its kind.
+def export_run(
+    prepared: Path, run: Path, bundle: Path, *, name: str | None, bundle_version: str, frequent: int | None = None
+) -> BundleManifest:
+    """Write the model of a run as a bundle, whatever its kind; ``frequent`` is that of `export_encoder`.
 
     Raises:
         DataUnreadable: the prepared rows or the run are not there.
@@ -160,12 +163,20 @@ def export_run(prepared: Path, run: Path, bundle: Path, *, name: str | None, bun
             f"{run / RUN_FILE} is missing; make it with `python -m training train` (an interrupted run goes on)"
         )
     if json.loads((run / RUN_FILE).read_text())["kind"] == "lstm":
+        if frequent is not None:
+            raise SettingUnfit("--prune-vocabulary is for encoders; an LSTM gets its vocabulary when it is trained")
         return export_lstm(prepared, run, bundle, name=name or "lstm-glove", bundle_version=bundle_version)
-    return export_encoder(prepared, run, bundle, name=name or "encoder", bundle_version=bundle_version)
+    return export_encoder(
+        prepared, run, bundle, name=name or "encoder", bundle_version=bundle_version, frequent=frequent
+    )
 
 
-def export_encoder(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_version: str) -> BundleManifest:
+def export_encoder(
+    prepared: Path, run: Path, bundle: Path, *, name: str, bundle_version: str, frequent: int | None = None
+) -> BundleManifest:
     """Write the encoder of a run as a bundle, in the fastest precision that keeps the rules of `export`.
+
+    With ``frequent`` its vocabulary is cut to the pieces of the training rows and so many others (`prune`).
 
     Raises:
         ExportRefused: not even fp32 does, or there is no graph for this encoder.
@@ -180,7 +191,10 @@ def export_encoder(prepared: Path, run: Path, bundle: Path, *, name: str, bundle
     sizes, config = EncoderSizes(**made["sizes"]), model.encoder.config
     ids = encode(tokenizer, list(_validation(rows)["cleaned"]), sizes.max_tokens)
     logits = predict_logits(model, ids, dtype=torch.float32)
-    weights = encoder_weights(model.encoder, model.head)
+    weights, words = encoder_weights(model.encoder, model.head), tokenizer.backend_tokenizer
+    if frequent is not None:
+        words, kept = prune(words, rows.loc[rows["split"] == "train", "cleaned"], frequent)
+        weights = replace(weights, words=weights.words[kept])
     refusals = []
     for precision, quantised_activations in PRECISIONS:
         candidate = Candidate(
@@ -197,7 +211,7 @@ def export_encoder(prepared: Path, run: Path, bundle: Path, *, name: str, bundle
             },
             files={
                 **graph_files(weights, int8=precision == "int8"),
-                TOKENIZER_FILE: tokenizer.backend_tokenizer.to_str().encode(),
+                TOKENIZER_FILE: words.to_str().encode(),
             },
             logits=logits,
             made=made,

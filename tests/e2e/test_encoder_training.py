@@ -26,7 +26,8 @@ def test_an_encoder_teaches_another_which_the_worker_serves(tmp_path: Path) -> N
     run(*fit, "--out", tmp_path / "teacher")
     taught = ["--teacher", tmp_path / "teacher", "--start", tmp_path / "teacher", "--out", tmp_path / "student"]
     run("distill", "--student", "encoder", *fit[2:], *taught)
-    run("export", "--prepared", prepared, "--run", tmp_path / "student", "--bundle", tmp_path / "bundle")
+    to_bundle = ("--bundle", tmp_path / "bundle", "--prune-vocabulary", 0)
+    run("export", "--prepared", prepared, "--run", tmp_path / "student", *to_bundle)
     engine = load_engine(tmp_path / "bundle", threads=1)
     assert engine.manifest.kind == "encoder"
     assert engine.manifest.agreement is not None

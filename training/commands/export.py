@@ -24,13 +24,22 @@ def _fits_manifest(context: click.Context, parameter: click.Parameter, value: st
 @click.option("--bundle", type=FOLDER, required=True, help="folder to write")
 @click.option("--name", callback=_fits_manifest, help="name of the bundle; default: by its kind")
 @click.option("--bundle-version", callback=_fits_manifest, default="1", show_default=True)
-def export(prepared: Path, run: Path, bundle: Path, name: str | None, bundle_version: str) -> None:
+@click.option(
+    "--prune-vocabulary",
+    "frequent",
+    type=click.IntRange(0),
+    metavar="N",
+    help="smaller bundle of an encoder: keep only the pieces of the training rows and N others",
+)
+def export(
+    prepared: Path, run: Path, bundle: Path, name: str | None, bundle_version: str, frequent: int | None
+) -> None:
     """Check the served model against the rules and write its bundle."""
     from rich.table import Table
 
     from training.pipeline import export_run
 
-    manifest = export_run(prepared, run, bundle, name=name, bundle_version=bundle_version)
+    manifest = export_run(prepared, run, bundle, name=name, bundle_version=bundle_version, frequent=frequent)
     table = Table("data", "split", "rows", "accuracy", "macro-F1", "ECE", title=f"{manifest.name} {manifest.version}")
     for one in manifest.metrics:
         figures = (f"{figure:.4f}" for figure in (one.accuracy, one.macro_f1, one.ece))
