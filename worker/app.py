@@ -16,7 +16,7 @@ from worker.counts import Horizon, Row, RowKey
 from worker.progress import Progress
 from worker.published import PublishedTail
 from worker.settings import COUNTS_TABLE, KafkaSettings, WorkerSettings
-from worker.table import MonotoneTable
+from worker.table import MonotoneTable, PromptTableManager
 
 log = structlog.get_logger("worker")
 
@@ -131,6 +131,7 @@ def build_app(
         producer_acks=-1,
         table_cleanup_interval=worker.bucket_s,
         Table=MonotoneTable,
+        TableManager=PromptTableManager,
     )
     app.raw_topic_name = kafka.raw_topic
     app.horizon = Horizon(worker.retention_s, clock)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _END_TIMEOUT_S = 15.0
 HEARD_WITHIN_S = 3.0
 """Half of the session: a group that answered a heartbeat so lately has given our partitions to nobody."""
+_FETCH_MAX_WAIT_MS = 100
 
 
 class ExactThread(driver.AIOKafkaConsumerThread):
@@ -36,6 +37,12 @@ class ExactThread(driver.AIOKafkaConsumerThread):
         """Start the client, and note when the group answers its heartbeats."""
         await super().on_start()
         cast("ExactConsumer", self.consumer).listen_to(self._ensure_consumer()._coordinator)  # noqa: SLF001 - aiokafka has no other way
+
+    # Faust waits up to 1.5 s for a first byte, and a partition that is resumed or read empty meanwhile waits as long.
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS  # noqa: SLF001 - Faust sets the option and lets nobody else
+        return consumer
 
     async def _fetch_records(
         self,

@@ -1,14 +1,24 @@
-"""The windowed table with two mends: rows only grow, and expired rows leave the changelog too."""
+"""The windowed table with its mends: rows only grow, expired rows leave the changelog too, recovery begins at once."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
+from faust.tables.manager import TableManager
 from faust.tables.table import Table
 
 from worker.counts import is_newer
 
 if TYPE_CHECKING:
     from worker.app import EmotionApp
+
+
+class PromptTableManager(TableManager):
+    """Faust's, without its second of waiting for tables that are declared late: ours is declared before the start."""
+
+    async def on_start(self) -> None:
+        """Begin to follow the changelog."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class MonotoneTable(Table[Any, Any]):
