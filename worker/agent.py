@@ -36,7 +36,7 @@ from worker.settings import KafkaSettings, WorkerSettings
 if TYPE_CHECKING:
     from worker.app import EmotionApp
 
-BATCHES_IN_FLIGHT = 3
+_BATCHES_IN_FLIGHT = 3
 """One is published, one is scored, and one is ready, so that the engine need not wait."""
 _HEARD_POLL_S = 0.05
 _BATCHES_WAITING = 8
@@ -90,7 +90,7 @@ class ScoreAgent:
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._publish_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._finishing: asyncio.Task[None] | None = None
-        self._in_flight = asyncio.Semaphore(BATCHES_IN_FLIGHT)
+        self._in_flight = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
         self._gathering = Gathering(worker.max_batch, worker.max_wait_s, room=_BATCHES_WAITING * worker.max_batch)
 
     async def run(self, stream: StreamT[Any]) -> None:

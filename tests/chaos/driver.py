@@ -15,7 +15,6 @@ from tests.chaos.load import Load
 from tests.chaos.report import Report
 from tests.chaos.scenario import Act, Scenario, Step
 from tests.stream import wait_for
-from worker.agent import BATCHES_IN_FLIGHT
 from worker.brokers import LocalBroker
 from worker.settings import KafkaSettings, WorkerSettings
 
@@ -172,7 +171,7 @@ class Driver:
             crashes=dict(self._fleet.crashes),
             rebalances=rebalances,
             outcomes=check_outcomes(ledger, self._alone_until),
-            repeats_bound=rebalances * len(self._fleet.members) * BATCHES_IN_FLIGHT * self._stage.worker.max_batch,
+            repeats_bound=rebalances * self._stage.worker.max_batch,
             count_errors=tuple(errors),
             windows_checked=windows,
             wrong=tuple(self._fleet.wrong),
