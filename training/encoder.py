@@ -15,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 from training.balance import ClassWeights
 from training.errors import DataUnreadable, SettingUnfit
 from training.files import named_if_full
+from training.progress import watched
 from worker.inference.cleaning import PLACEHOLDERS
 
 BEST_FILE = "best.pt"
@@ -167,14 +168,21 @@ def begin_with(model: EncoderClassifier, run: Path) -> None:
 
 
 def predict_logits(
-    model: EncoderClassifier, ids: list[list[int]], batch: int = 64, dtype: torch.dtype | None = None
+    model: EncoderClassifier,
+    ids: list[list[int]],
+    batch: int = 64,
+    dtype: torch.dtype | None = None,
+    title: str = "validation",
 ) -> NDArray[np.float32]:
     """Float32 ``[n, 6]`` in the order of ``ids``, computed in ``dtype`` or else in `best_precision`."""
     out = np.empty((len(ids), 6), np.float32)
     device, dtype = next(model.parameters()).device, dtype or best_precision()
     model.eval()
-    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        for chunk in bucketed(ids, batch):
+    chunks = bucketed(ids, batch)
+    inferring, precision = torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+    with inferring, precision, watched(title, of=len(chunks)) as advance:
+        for chunk in chunks:
             tokens, mask = padded([ids[i] for i in chunk])
             out[chunk] = model(tokens.to(device), mask.to(device)).float().cpu().numpy()
+            advance("")
     return out

@@ -79,7 +79,7 @@ def _ask_run(path: Path, cleaned: list[str]) -> Logits:
         raise TeacherUnfit(
             f"{path} does not label with {len(EMOTIONS)} emotions ({str(error).splitlines()[0]})"
         ) from error
-    return predict_logits(model, encode(tokenizer, cleaned, made["sizes"]["max_tokens"]))
+    return predict_logits(model, encode(tokenizer, cleaned, made["sizes"]["max_tokens"]), title=f"asking {path.name}")
 
 
 def _ask_checkpoint(path: Path, cleaned: list[str]) -> Logits:

@@ -41,6 +41,11 @@ def test_more_layers_than_there_are_cannot_be_frozen(tmp_path: Path) -> None:
         freeze(load_encoder(str(tmp_path))[1].encoder, 3)
 
 
+def test_a_base_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataUnreadable, match=r"no encoder at .*: name a local folder .* while the Hub can be reached"):
+        load_encoder(str(tmp_path))
+
+
 def test_what_cannot_be_begun_with_is_named(tmp_path: Path) -> None:
     build_bert(tmp_path / "base")
     tokenizer, model = load_encoder(str(tmp_path / "base"))
