@@ -10,7 +10,7 @@ SOURCES := schemas worker training tests
 demo: $(VENV)/.demo ## a whole stream on this machine
 	$(BIN)/python -m worker demo $(ARGS)
 
-test: check ## every check and every test
+test: check ## every check and every test but the slow ones (ARGS="-m slow")
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev ## formatting, lint, types, import arrows, committed documents
