@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside their place, then renamed into it."""
 
 import errno
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ def replaced(path: Path) -> Iterator[Path]:
         DiskFull: there was no room; ``path`` is as it was before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".writing-*-{glob.escape(path.name)}"):  # by a process that was killed
+        left.unlink(missing_ok=True)
     beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
         with named_if_full(path):

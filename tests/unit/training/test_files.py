@@ -23,6 +23,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         interrupted()
     assert path.read_text() == "before"
+    (tmp_path / ".writing-1-kept.txt").write_text("by a process that was killed")
     with replaced(path) as beside:
         beside.write_text("after")
     assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
