@@ -26,14 +26,37 @@ _WORDS = r"<(?:url|user)>|\w+|[^\w\s]"
 def load_glove(path: Path) -> tuple[list[str], NDArray[np.float16]]:
     """Words in GloVe's frequency order and their vectors, float16 ``[n, 100]`` (Pennington et al. 2014, glove.6B).
 
+    Args:
+        path: GloVe's own ``.txt``, or an ``.npz`` of ``words`` (one string, a word a line) and ``vectors``.
+
     Raises:
         DataUnreadable: the file is missing or has other contents.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return str(file["words"]).split("\n"), file["vectors"]
+        words, vectors = _glove_text(path) if path.suffix == ".txt" else _glove_arrays(path)
     except (OSError, KeyError, ValueError) as error:
-        raise DataUnreadable(f"cannot read GloVe vectors from {path}: {error}") from error
+        raise DataUnreadable(
+            f"cannot read GloVe vectors from {path} ({error}); --glove wants glove.6B.{WIDTH}d.txt or an .npz of "
+            "words and vectors"
+        ) from error
+    if vectors.shape != (len(words), WIDTH):
+        raise DataUnreadable(f"{path} has vectors {vectors.shape} of {len(words)} words; take those of {WIDTH} numbers")
+    return words, vectors
+
+
+def _glove_text(path: Path) -> tuple[list[str], NDArray[np.float16]]:
+    words, vectors = [], []
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            word, _, numbers = line.rstrip().partition(" ")
+            words.append(word)
+            vectors.append(np.asarray(numbers.split(), np.float16))
+    return words, np.stack(vectors)
+
+
+def _glove_arrays(path: Path) -> tuple[list[str], NDArray[np.float16]]:
+    with np.load(path, allow_pickle=False) as file:
+        return str(file["words"]).split("\n"), file["vectors"]
 
 
 def build_vocabulary(
