@@ -7,8 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from faust.tables.manager import TableManager
+from aiokafka import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from intervaltree import IntervalTree
@@ -119,22 +118,6 @@ def test_the_internals_that_are_mended_are_still_there(name: str) -> None:
     assert set(inspect.signature(getattr(driver.Consumer, name)).parameters) == set(
         inspect.signature(getattr(ExactConsumer, name)).parameters
     )
-
-
-def test_the_option_that_bounds_an_empty_fetch_is_still_read() -> None:
-    assert "_create_worker_consumer" in vars(driver.AIOKafkaConsumerThread)
-    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.start)
-
-
-def test_the_table_manager_s_start_is_still_what_is_shortened() -> None:
-    lines = [line.strip() for line in inspect.getsource(TableManager.on_start).splitlines()]
-    kept = [
-        "await self.sleep(1.0)",
-        "if not self.should_stop:",
-        "await self._update_channels()",
-        "await self.recovery.start()",
-    ]
-    assert lines[-4:] == kept
 
 
 def consumer_record(tp: TP, offset: int) -> ConsumerRecord[bytes, bytes]:

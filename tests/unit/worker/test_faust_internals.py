@@ -37,6 +37,11 @@ INTERNALS = [
         "ExactConsumer.on_partitions_revoked, generations of the agent",
     ),
     Internal(DRIVER + "AIOKafkaConsumerThread.on_start", "38b4e8bd1e10", "ExactThread.on_start"),
+    Internal(
+        DRIVER + "AIOKafkaConsumerThread._create_worker_consumer", "c2701bfc3e6f", "ExactThread._create_worker_consumer"
+    ),
+    Internal("aiokafka:AIOKafkaConsumer.start", "2f1ba7044332", "ExactThread._create_worker_consumer"),
+    Internal("faust.tables.manager:TableManager.on_start", "365dd25fbc0e", "PromptTableManager.on_start"),
     Internal(COORDINATOR + "_do_heartbeat", "dc1d6632aaa6", "ExactConsumer.listen_to, is_heard"),
     Internal(COORDINATOR + "_heartbeat_routine", "61d010289522", "ExactConsumer.listen_to, is_heard"),
     Internal(COORDINATOR + "reset_generation", "537aa37c531b", "ExactConsumer.group_generation"),

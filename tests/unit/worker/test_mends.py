@@ -195,6 +195,33 @@ def test_the_end_of_a_changelog_is_what_a_reader_can_reach() -> None:
     assert asyncio.run(_ends(empty, [TopicPartition("changelog", 0)])) == {TP("changelog", 0): 0}
 
 
+async def bound_of_a_fetch(app: EmotionApp) -> int:
+    thread = app.exact_consumer._new_consumer_thread()
+    consumer = thread._create_worker_consumer(app.transport)
+    try:
+        return int(consumer._fetch_max_wait_ms)
+    finally:
+        consumer._closed = True
+
+
+def test_an_empty_fetch_holds_up_a_partition_that_is_resumed_meanwhile_for_a_tenth_of_a_second(app: EmotionApp) -> None:
+    assert asyncio.run(bound_of_a_fetch(app)) == 100
+
+
+def test_the_table_is_followed_without_a_second_of_waiting(app: EmotionApp) -> None:
+    tables: Any = app.tables
+    began: list[str] = []
+
+    async def note(step: str) -> None:
+        began.append(step)
+
+    tables._update_channels = lambda: note("channels")
+    tables.recovery.start = lambda: note("recovery")
+    tables.sleep = pytest.fail
+    asyncio.run(tables.on_start())
+    assert began == ["channels", "recovery"]
+
+
 def changelog_event(offset: int, row: dict[str, Any] | None) -> Any:
     message = SimpleNamespace(tp=CHANGELOG, partition=0, offset=offset, value=row)
     return SimpleNamespace(key=[KEY[0], list(KEY[1])], value=row, message=message)
