@@ -1,14 +1,11 @@
 """What the mended consumer believes to be a hole: only what fetches that follow each other skip."""
 
 import asyncio
-import inspect
 from collections import defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from aiokafka import ConsumerRecord
-from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from intervaltree import IntervalTree
 
@@ -109,15 +106,6 @@ def test_the_records_of_a_partition_come_in_one_piece_and_those_of_a_changelog_o
     value: Any = message.value
     assert (message.offset, message.generation_id) == (5, 3)
     assert value == [RawRecord("raw", 0, o, b"k", b"v", (("h", b"w"),), 1.5) for o in (4, 5)]
-
-
-@pytest.mark.parametrize(
-    "name", ["_getmany", "_to_message", "_new_offset", "_filter_tps_with_pending_acks", "_add_gap"]
-)
-def test_the_internals_that_are_mended_are_still_there(name: str) -> None:
-    assert set(inspect.signature(getattr(driver.Consumer, name)).parameters) == set(
-        inspect.signature(getattr(ExactConsumer, name)).parameters
-    )
 
 
 def consumer_record(tp: TP, offset: int) -> ConsumerRecord[bytes, bytes]:
