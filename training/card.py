@@ -125,8 +125,10 @@ def short_name(base: str) -> str:
 
 
 def _base(name: str) -> str:
-    known = [credit for word, credit in _BASES.items() if word in name.lower()]
-    return f"{name}: {known[0]}" if known else f"{name}, whose licence is that of where it came from"
+    known = next((credit for word, credit in _BASES.items() if word in name.lower()), None)
+    if known is None:
+        return f"{name}, whose licence is that of where it came from"
+    return known if name in known else f"{name}: {known}"
 
 
 def _figure(one: Metrics) -> str:
@@ -144,7 +146,7 @@ def _agreement(agreement: Agreement, precision: str) -> str:
 
 
 def _data(rows: pd.DataFrame) -> list[str]:
-    counts = pd.crosstab(rows["source"], rows["split"])
+    counts = pd.crosstab(rows["source"], rows["split"]).loc[rows["source"].unique()]
     lines = []
     for source, row in counts.iterrows():
         title, licence = credit(str(source))
