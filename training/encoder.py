@@ -15,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 from training.balance import ClassWeights
 from training.errors import DataUnreadable, SettingUnfit
 from training.files import named_if_full
+from training.memory import keep_freed_memory
 from training.progress import watched
 from worker.inference.cleaning import PLACEHOLDERS
 
@@ -64,6 +65,7 @@ def load_encoder(name: str) -> tuple[Any, EncoderClassifier]:
     Raises:
         DataUnreadable: the folder holds no model, or the Hub cannot be reached.
     """
+    keep_freed_memory()
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer, encoder = AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name)
@@ -147,6 +149,7 @@ def load_run(run: Path) -> tuple[Any, EncoderClassifier]:
     for name in (ENCODER_FOLDER, BEST_FILE):
         if not (run / name).exists():
             raise DataUnreadable(f"{run / name} is missing; name a run of `train distilbert`")
+    keep_freed_memory()
     tokenizer = AutoTokenizer.from_pretrained(run / ENCODER_FOLDER)
     config = AutoConfig.from_pretrained(run / ENCODER_FOLDER)
     model = EncoderClassifier(AutoModel.from_config(config))  # type: ignore[no-untyped-call]

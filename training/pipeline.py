@@ -48,9 +48,7 @@ def train_encoder(
 
     from training import encoder as torch_side  # noqa: PLC0415 - torch
     from training.fine_tuning import FineTuning  # noqa: PLC0415 - torch
-    from training.memory import keep_freed_memory  # noqa: PLC0415 - beside torch
 
-    keep_freed_memory()
     rows, chosen = read_rows(prepared, sources), torch_side.EncoderSizes(**sizes)
     lesson = lesson or plain_lesson(rows)
     torch.manual_seed(chosen.seed)
