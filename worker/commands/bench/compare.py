@@ -15,7 +15,7 @@ from worker.commands.bench.options import LoadOptions, load_options, settings_of
 from worker.commands.bench.pipeline import MEASURED
 from worker.commands.bench.report import Report, Target, publish, report_options
 from worker.commands.bench.stand import WORKER, Drained, Stand, stand_options, stands
-from worker.commands.bench.timing import Spread, rounds, seconds
+from worker.commands.bench.timing import Cost, Spread, rounds, seconds
 from worker.inference.engine import Engine, load_engine
 from worker.options import settings_options
 from worker.settings import WorkerSettings
@@ -75,13 +75,16 @@ def _transformer(report: Report, encoder: Path, threads: int | None, asked: Load
         works: list[Callable[[], object]] = [lambda: rival.pipeline(load, _BATCH)]
         works += [scoring(rival.engines[precision], load, _BATCH) for precision in precisions]
         works += [rival.matrix_products(precision, load, _BATCH) for precision in precisions]
-        change = {p: np.abs(rival.engines[p].predict(load) - rival.pipeline(load, _BATCH)).max() for p in precisions}
-        slow, *rest = ([len(load) / s for s in times] for times in rounds(works, asked.runs))
-    report.add("DistilBERT: transformers.pipeline, torch fp32", "tweets/s", Spread.of(slow))
+        answers = rival.pipeline(load, _BATCH)
+        change = {p: float(np.abs(rival.engines[p].predict(load) - answers).max()) for p in precisions}
+        slow, *rest = rounds(works, asked.runs)
+    _add_rate(report, "DistilBERT: transformers.pipeline, torch fp32", slow, len(load))
     for precision, fast, limit in zip(precisions, rest[: len(precisions)], rest[len(precisions) :], strict=True):
-        _beside(report, f"DistilBERT: engine, {precision}", fast, slow, float(change[precision]))
-        report.add(f"DistilBERT: bare matrix products, {precision}", "tweets/s", Spread.of(limit))
-        report.add(f"DistilBERT: engine, {precision}, share of them", "%", Spread.of(_shares(fast, limit)))
+        _beside(report, f"DistilBERT: engine, {precision}", fast, slow, len(load))
+        report.add(f"DistilBERT: engine, {precision}, largest change", "probability", Spread.of([change[precision]]))
+        _add_rate(report, f"DistilBERT: bare matrix products, {precision}", limit, len(load))
+        shares = [bare.seconds / whole.seconds * 100 for bare, whole in zip(limit, fast, strict=True)]
+        report.add(f"DistilBERT: engine, {precision}, share of them", "%", Spread.of(shares))
 
 
 def _lstm(report: Report, worker: WorkerSettings, asked: LoadOptions) -> None:
@@ -93,18 +96,22 @@ def _lstm(report: Report, worker: WorkerSettings, asked: LoadOptions) -> None:
             engine, rival = load_engine(folder, threads=worker.threads, check_golden=False), KerasRival(folder)
             change = float(np.abs(engine.predict(load) - rival.predict(load, worker.max_batch)).max())
             naive = functools.partial(rival.predict, load, worker.max_batch)
-            slow, fast = (
-                [len(load) / s for s in times]
-                for times in rounds([naive, scoring(engine, load, worker.max_batch)], asked.runs)
-            )
-            report.add(f"LSTM {name}: Keras predict", "tweets/s", Spread.of(slow))
-            _beside(report, f"LSTM {name}: engine", fast, slow, change)
+            slow, fast = rounds([naive, scoring(engine, load, worker.max_batch)], asked.runs)
+            _add_rate(report, f"LSTM {name}: Keras predict", slow, len(load))
+            _beside(report, f"LSTM {name}: engine", fast, slow, len(load))
+            report.add(f"LSTM {name}: engine, largest change", "probability", Spread.of([change]))
 
 
-def _beside(report: Report, name: str, fast: list[float], slow: list[float], change: float) -> None:
-    report.add(name, "tweets/s", Spread.of(fast))
-    report.add(f"{name}, times as fast", "", Spread.of([f / s for f, s in zip(fast, slow, strict=True)]))
-    report.add(f"{name}, largest difference of a probability", "", Spread.of([change]))
+def _add_rate(report: Report, name: str, costs: list[Cost], tweets: int) -> None:
+    report.add(name, "tweets/s", Spread.of([tweets / cost.seconds for cost in costs]))
+    report.add(f"{name}, CPU", "ms/tweet", Spread.of([cost.cpu_s / tweets * 1000 for cost in costs]))
+
+
+def _beside(report: Report, name: str, fast: list[Cost], slow: list[Cost], tweets: int) -> None:
+    _add_rate(report, name, fast, tweets)
+    pairs = list(zip(fast, slow, strict=True))
+    report.add(f"{name}, faster", "times", Spread.of([s.seconds / f.seconds for f, s in pairs]))
+    report.add(f"{name}, less CPU", "times", Spread.of([s.cpu_s / f.cpu_s for f, s in pairs]))
 
 
 def _worker(report: Report, kind: str, loads: list[list[str]], both: tuple[Stand, Stand]) -> None:

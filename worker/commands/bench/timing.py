@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,23 @@ def rate(work: Callable[[], object], tweets: int, runs: int) -> Spread:
     return Spread.of([tweets / seconds(work) for _ in range(runs)])
 
 
-def rounds(works: Sequence[Callable[[], object]], runs: int) -> list[list[float]]:
-    """Seconds of each work in ``runs`` rounds in which all take turns, after one that warms up."""
-    times = [[seconds(work) for work in works] for _ in range(runs + 1)][1:]
-    return [list(of_work) for of_work in zip(*times, strict=True)]
+class Cost(NamedTuple):
+    """What one call took."""
+
+    seconds: float
+    cpu_s: float
+    """Of all threads; on a busy machine it tells more than the clock."""
+
+
+def rounds(works: Sequence[Callable[[], object]], runs: int) -> list[list[Cost]]:
+    """Costs of each work in ``runs`` rounds in which all take turns, after one that warms up."""
+    costs = [[_cost(work) for work in works] for _ in range(runs + 1)][1:]
+    return [list(of_work) for of_work in zip(*costs, strict=True)]
+
+
+def _cost(work: Callable[[], object]) -> Cost:
+    began = time.process_time()
+    return Cost(seconds(work), time.process_time() - began)
 
 
 def seconds(work: Callable[[], object]) -> float:
