@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from worker.__main__ import main
 from worker.commands.bench.load import make_load, read_texts
+from worker.commands.bench.options import LoadOptions
 from worker.commands.bench.timing import Spread, quantile
 from worker.inference.cleaning import clean
 
@@ -61,3 +62,9 @@ def test_a_case_of_bench_scaling_must_be_known() -> None:
     answer = CliRunner().invoke(main, ["bench", "scaling", "--case", "threads=2"])
     assert answer.exit_code == 2
     assert "batch=N, partitions=N, workers=N or backlog=N" in answer.output
+
+
+def test_the_loads_of_the_runs_have_no_tweet_in_common() -> None:
+    loads = LoadOptions(tweets=400, runs=2, texts=None, repeats=0.0, seed=1).loads()
+    assert [len(load) for load in loads] == [400, 400, 400]
+    assert len({clean(text) for load in loads for text in load}) == 1200

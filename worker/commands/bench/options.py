@@ -26,11 +26,9 @@ class LoadOptions:
         return make_load(read_texts(self.texts), self.tweets, repeats=self.repeats, seed=self.seed)
 
     def loads(self) -> list[list[str]]:
-        """A load for the warm-up and one for every run, each another."""
-        texts = read_texts(self.texts)
-        return [
-            make_load(texts, self.tweets, repeats=self.repeats, seed=self.seed + run) for run in range(self.runs + 1)
-        ]
+        """A load for the warm-up and one for every run: parts of one long load, so that no run finds cached answers."""
+        whole = make_load(read_texts(self.texts), self.tweets * (self.runs + 1), repeats=self.repeats, seed=self.seed)
+        return [whole[start : start + self.tweets] for start in range(0, len(whole), self.tweets)]
 
 
 def load_options(tweets: int, runs: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
