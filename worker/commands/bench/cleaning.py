@@ -5,7 +5,7 @@ import click
 from worker.commands.bench.engine import scoring
 from worker.commands.bench.options import LoadOptions, load_options, settings_of
 from worker.commands.bench.report import Report, Target, publish, report_options
-from worker.commands.bench.timing import Spread, seconds
+from worker.commands.bench.timing import Spread, rounds
 from worker.options import settings_options
 from worker.settings import WorkerSettings
 
@@ -18,16 +18,14 @@ _BATCH = 64
 @report_options
 def cleaning(worker: WorkerSettings, asked: LoadOptions, target: Target) -> None:
     """Cleaning and tokenising alone, and their share of the engine's time on the same texts in the same run."""
-    from tokenizers import Tokenizer
-
     from worker.inference.bundle import TOKENIZER_FILE
     from worker.inference.cleaning import clean
     from worker.inference.engine import load_engine
+    from worker.inference.tokens import Tokeniser
 
     served = load_engine(worker.bundle, threads=worker.threads)
-    tokenizer: Tokenizer = Tokenizer.from_file(str(worker.bundle / TOKENIZER_FILE))
-    tokenizer.enable_truncation(served.manifest.max_tokens)
-    load, tweets = asked.load(), asked.tweets
+    tokeniser = Tokeniser(worker.bundle / TOKENIZER_FILE, served.manifest.max_tokens)
+    load = asked.load()
     cleaned = [clean(text) for text in load]
 
     def clean_all() -> None:
@@ -36,16 +34,18 @@ def cleaning(worker: WorkerSettings, asked: LoadOptions, target: Target) -> None
 
     def tokenise() -> None:
         for start in range(0, len(cleaned), _BATCH):
-            tokenizer.encode_batch_fast(cleaned[start : start + _BATCH])
+            tokeniser.ids(cleaned[start : start + _BATCH])
 
-    score = scoring(served, load, _BATCH)
-    for warm_up in (clean_all, tokenise, score):
-        warm_up()
-    times = [(seconds(clean_all), seconds(tokenise), seconds(score)) for _ in range(asked.runs)]
+    costs = rounds([clean_all, tokenise, scoring(served, load, _BATCH)], asked.runs)
     report = Report("cleaning", settings_of(asked, bundle=worker.bundle, threads=worker.threads))
-    report.add("clean", "tweets/s", Spread.of([tweets / clean_s for clean_s, _, _ in times]))
-    report.add(f"tokenise, batches of {_BATCH}", "tweets/s", Spread.of([tweets / token_s for _, token_s, _ in times]))
-    report.add(f"engine, batches of {_BATCH}", "tweets/s", Spread.of([tweets / whole_s for _, _, whole_s in times]))
-    shares = [(clean_s + token_s) / whole_s * 100 for clean_s, token_s, whole_s in times]
+    for name, of_work in zip(
+        ("clean", f"tokenise, batches of {_BATCH}", f"engine, batches of {_BATCH}"), costs, strict=True
+    ):
+        report.add(name, "tweets/s", Spread.of([len(load) / cost.seconds for cost in of_work]))
+        report.add(f"{name}, CPU", "ms/tweet", Spread.of([cost.cpu_s / len(load) * 1000 for cost in of_work]))
+    turns = list(zip(*costs, strict=True))
+    shares = [(first.cpu_s + then.cpu_s) / whole.cpu_s * 100 for first, then, whole in turns]
+    report.add("clean and tokenise, share of the engine's CPU", "%", Spread.of(shares))
+    shares = [(first.seconds + then.seconds) / whole.seconds * 100 for first, then, whole in turns]
     report.add("clean and tokenise, share of the engine's time", "%", Spread.of(shares))
     publish(report, target)
