@@ -97,6 +97,7 @@ class ExactConsumer(driver.Consumer):
         self._fetched: dict[TP, int] = {}
         self._seeking = asyncio.Lock()
         self._noted: deque[tuple[TP, int, int]] = deque()
+        self._fetching: asyncio.Task[Any] | None = None
         self._coordinator: Any = None
         self._heard_at = time.monotonic()
         self.sought = 0
@@ -175,13 +176,20 @@ class ExactConsumer(driver.Consumer):
         self._deferred = frozenset()
         super().stop_flow()
 
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """As Faust's; `perform_seek` must know who asks."""
+        self._fetching = asyncio.current_task()
+        await super()._drain_messages(fetcher)
+
     # The committed offset lags behind or runs ahead of the changelog after a crash: the table decides.
     async def perform_seek(self) -> None:
         """Seek every source partition to the offset after the last one counted.
 
-        Faust calls this at the end of a recovery, and also when a fetch returns while flow is suspended, which drops
-        what was fetched: the position of the fetcher then lies behind it and says nothing.
+        Faust calls this at the end of a rebalance, when the table is whole, and also, which is left out here, when a
+        fetch returns while flow is suspended: the table may be half recovered then, and the end is still to come.
         """
+        if asyncio.current_task() is self._fetching:
+            return
         async with self._seeking:
             await self.app.progress.drained(self.app.drain_s)
             async with self.app.progress.publishing:

@@ -134,6 +134,7 @@ def test_a_partition_without_a_position_begins_at_its_first_record_wherever_the_
         {
             "app": app,
             "_seeking": asyncio.Lock(),
+            "_fetching": None,
             "_read_offset": {},
             "_committed_offset": {},
             "assignment": lambda: {RAW},

@@ -12,6 +12,7 @@ from typing import Any
 import mode
 import pytest
 from aiokafka import TopicPartition
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from worker.agent import _as_current
@@ -87,6 +88,19 @@ def test_reading_begins_behind_the_last_counted_tweet_whatever_the_group_committ
         return sought
 
     assert asyncio.run(play()) == [(RAW, 10)]
+
+
+def test_a_fetch_that_comes_while_the_table_is_half_recovered_seeks_nothing(
+    app: EmotionApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> list[tuple[TP, int]]:
+        consumer, sought = seeking(app, 3)
+        monkeypatch.setattr(driver.Consumer, "_drain_messages", lambda *_: consumer.perform_seek())
+        fetcher: Any = None
+        await asyncio.create_task(consumer._drain_messages(fetcher))
+        return sought
+
+    assert asyncio.run(play()) == []
 
 
 def test_a_batch_that_is_being_published_is_waited_for_before_the_topics_are_looked_at(app: EmotionApp) -> None:
