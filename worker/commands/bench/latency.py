@@ -90,10 +90,8 @@ def timed(stand: Stand, load: list[str], rate: float, chance: random.Random) -> 
 def _reader(stand: Stand) -> Consumer:
     config = {"group.id": "bench-reader", "enable.auto.commit": False, "auto.offset.reset": "latest"}
     consumer = Consumer(stand.kafka.client_config() | config)
-    places = [TopicPartition(stand.kafka.emotion_topic, partition) for partition in range(stand.partitions)]
-    for place in places:
-        place.offset = consumer.get_watermark_offsets(place, timeout=10)[1]
-    consumer.assign(places)
+    topic = stand.kafka.emotion_topic
+    consumer.assign([TopicPartition(topic, partition, end) for partition, end in stand.ends().items()])
     consumer.poll(0.5)
     return consumer
 
@@ -108,7 +106,7 @@ def _read(reader: Consumer, wanted: int, read: dict[int, float]) -> None:
 
 
 def _send(stand: Stand, load: list[str], rate: float, chance: random.Random) -> list[float]:
-    producer = Producer(stand.kafka.client_config() | {"linger.ms": 0})
+    producer = Producer(stand.kafka.client_config())  # its own 5 ms of linger count: a request a tweet is no real load
     sent: list[float] = []
     due = time.perf_counter()
     for number, value in enumerate(raw_values(load)):
