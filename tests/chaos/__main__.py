@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tests.bundles import build_tiny_bundle
 from tests.chaos.driver import Driver, Stage
+from tests.chaos.load import Load
 from tests.chaos.scenario import draw
 from tests.stream import PARTITIONS
 from worker.brokers import ApacheKafka, EmbeddedBroker, LocalBroker
@@ -29,6 +30,9 @@ _STEP_S = 12.0
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--rate", type=float, help="tweets a second  [default: so that they last as long as the scenario]")
 @click.option("--every-s", type=float, help="seconds between two steps  [default: random]")
+@click.option(
+    "--backlog", type=click.IntRange(0), default=0, help="of the tweets, so many wait before the first worker"
+)
 @click.option("--keep", type=click.Path(path_type=Path), help="folder for logs and data  [default: a temporary one]")
 def main(
     kind: str,
@@ -38,12 +42,13 @@ def main(
     seed: int,
     rate: float | None,
     every_s: float | None,
+    backlog: int,
     keep: Path | None,
 ) -> None:
     """Break a stream on purpose and check what is promised; the exit code is 1 where something does not hold."""
     console = Console()
     scenario = draw(seed, kills, workers, broker_faults=kind == "apache", every_s=every_s)
-    rate = rate or tweets / (len(scenario.steps) * (every_s or _STEP_S))
+    rate = rate or max(1, tweets - backlog) / (len(scenario.steps) * (every_s or _STEP_S))
     with tempfile.TemporaryDirectory(prefix="chaos-") as made:
         folder = keep or Path(made)
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +67,7 @@ def main(
                 build_tiny_bundle(folder / "other", seed=8, version="2"),
             )
             stage = Stage(broker, kafka, worker, bundles, folder, console)
-            report = Driver(stage, scenario, seed, tweets, rate, workers).run()
+            report = Driver(stage, scenario, Load(kafka, seed, tweets, rate, backlog), seed, workers).run()
     report.print(console)
     sys.exit(1 if report.violations else 0)
 

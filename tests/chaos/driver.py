@@ -42,9 +42,8 @@ class Stage:
 class Driver:
     """Plays one scenario."""
 
-    def __init__(self, stage: Stage, scenario: Scenario, seed: int, tweets: int, rate: float, workers: int) -> None:
-        self._stage, self._scenario, self._seed = stage, scenario, seed
-        self._load = Load(stage.kafka, seed, tweets, rate)
+    def __init__(self, stage: Stage, scenario: Scenario, load: Load, seed: int, workers: int) -> None:
+        self._stage, self._scenario, self._load, self._seed = stage, scenario, load, seed
         self._fleet = Fleet(stage.kafka, stage.worker, stage.bundles, stage.folder, workers)
         self._acts: Counter[str] = Counter()
         self._alone_until: dict[int, int] = {}

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import islice
 from random import Random
 
 import orjson
@@ -30,11 +31,16 @@ def tweets(seed: int, count: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 class Load:
-    """Produces in a thread of its own, idempotently, until all is confirmed."""
+    """Produces in a thread of its own, idempotently, until all is confirmed.
 
-    def __init__(self, kafka: KafkaSettings, seed: int, count: int, rate: float) -> None:
+    Args:
+        backlog: how many of the ``count`` tweets are sent at once, by `start`; the others follow at ``rate`` a second.
+    """
+
+    def __init__(self, kafka: KafkaSettings, seed: int, count: int, rate: float, backlog: int = 0) -> None:
         self.confirmed, self.failures = 0, list[str]()
         self._rate: float | None = rate
+        self._backlog = backlog
         self._flowing = threading.Event()
         self._flowing.set()
         self._stopping = threading.Event()
@@ -47,6 +53,9 @@ class Load:
         self._thread = threading.Thread(target=self._produce, name="load")
 
     def start(self) -> None:
+        for key, value in islice(self._tweets, self._backlog):
+            self._send(key, value)
+        assert self._producer.flush(_DELIVERY_S) == 0
         self._thread.start()
 
     def hold(self) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from tests.bundles import build_tiny_bundle
 from tests.chaos.driver import Driver, Stage
+from tests.chaos.load import Load
 from tests.chaos.scenario import Act, Scenario, Step
 from tests.stream import Stream
 from worker.brokers import LocalBroker
@@ -29,7 +30,8 @@ def test_a_stream_that_is_broken_at_random_keeps_every_promise(
 ) -> None:
     bundles = (tiny_bundle, build_tiny_bundle(tmp_path / "other", seed=8, version="2"))
     stage = Stage(broker, stream.kafka, stream.worker, bundles, tmp_path, Console())
-    report = Driver(stage, SHORT, seed=1, tweets=6000, rate=200.0, workers=2).run()
+    load = Load(stream.kafka, seed=1, count=6000, rate=200.0)
+    report = Driver(stage, SHORT, load, seed=1, workers=2).run()
     report.print(Console())
     assert report.violations == []
     assert report.rebalances >= len(SHORT.steps)

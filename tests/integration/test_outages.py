@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tests.bundles import build_tiny_bundle
 from tests.chaos.driver import Driver, Stage
+from tests.chaos.load import Load
 from tests.chaos.fleet import freeze, memory_mb
 from tests.chaos.ledger import read_all
 from tests.chaos.report import Report
@@ -59,7 +60,8 @@ def test_workers_that_come_go_and_stand_still_repeat_at_most_the_batch_on_its_wa
 def check(stream: Stream, broker: LocalBroker, bundle: Path, folder: Path, scenario: Scenario) -> Report:
     bundles = (bundle, build_tiny_bundle(folder / "other", seed=8, version="2"))
     stage = Stage(broker, stream.kafka, stream.worker, bundles, folder, Console())
-    report = Driver(stage, scenario, seed=1, tweets=30_000, rate=100.0, workers=3).run()
+    load = Load(stream.kafka, seed=1, count=30_000, rate=100.0)
+    report = Driver(stage, scenario, load, seed=1, workers=3).run()
     report.print(Console())
     assert report.violations == []
     return report
@@ -168,7 +170,7 @@ def newest_rows(stream: Stream) -> dict[tuple[int, tuple[float, float]], bool]:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_backlog_before_a_slow_model_costs_neither_memory_nor_heartbeats(stream: Stream) -> None:
-    stream.produce([f"so happy {WORD} {number}".encode() for number in range(300_000)])
+    stream.produce([f"so happy {WORD} {number}".encode() for number in range(1_000_000)])
     stream.command = ("tests.poisoned_worker",)
     stream.start(POISON_MANNER="slow", WORKER_LOG_FORMAT="json")
     stream.wait_until_counted(64, 60)
