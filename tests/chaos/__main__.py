@@ -35,6 +35,7 @@ _STEP_S = 12.0
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="folder for logs and data  [default: a temporary one]")
 def main(
+    *,
     kind: str,
     kills: int,
     tweets: int,

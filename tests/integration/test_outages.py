@@ -15,9 +15,9 @@ from rich.console import Console
 
 from tests.bundles import build_tiny_bundle
 from tests.chaos.driver import Driver, Stage
-from tests.chaos.load import Load
 from tests.chaos.fleet import freeze, memory_mb
 from tests.chaos.ledger import read_all
+from tests.chaos.load import Load
 from tests.chaos.report import Report
 from tests.chaos.scenario import Act, Scenario, Step
 from tests.poisoned_worker import WORD
