@@ -43,6 +43,11 @@ def test_an_answer_does_not_depend_on_its_neighbours(engine: Engine) -> None:
         np.testing.assert_allclose(engine.predict(batch), [alone[text] for text in batch], atol=1e-4)
 
 
+def test_threads_change_no_bit_of_an_answer(engine: Engine, tiny_bundle: Path) -> None:
+    batch = [TEXTS[i % len(TEXTS)] for i in range(200)]
+    np.testing.assert_array_equal(load_engine(tiny_bundle, threads=3).predict(batch), engine.predict(batch))
+
+
 def test_cleaning_happens_inside(engine: Engine) -> None:
     np.testing.assert_array_equal(engine.predict(["SOOOO  happy"]), engine.predict_cleaned(["soo happy"]))
 
