@@ -21,6 +21,9 @@ from worker.settings import KafkaSettings, WorkerSettings
 _STEP_S = 12.0
 """About what a step takes, a new assignment after kill -9 included."""
 
+_BROKER_RECOVERS_S = 300.0
+"""After kill -9 a broker first reads its logs again, on a busy machine for minutes."""
+
 
 @click.command()
 @click.option("--broker", "kind", type=click.Choice(["apache", "embedded"]), default="embedded", show_default=True)
@@ -79,7 +82,7 @@ def _broker(kind: str, folder: Path) -> LocalBroker:
     home = os.environ.get("KAFKA_HOME")
     if home is None:
         raise click.UsageError("--broker apache needs KAFKA_HOME, an unpacked Apache Kafka")
-    return ApacheKafka(Path(home), folder)
+    return ApacheKafka(Path(home), folder, ready_within_s=_BROKER_RECOVERS_S)
 
 
 if __name__ == "__main__":
