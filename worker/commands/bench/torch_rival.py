@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import openvino as ov
@@ -22,10 +22,13 @@ from schemas.emotions import EMOTIONS
 from training.graphs.encoder_graph import Affine, EncoderWeights, distilbert_weights, graph_files, linear
 from worker.inference.bundle import GOLDEN_FILE, TOKENIZER_FILE, read_bundle, write_bundle
 from worker.inference.cleaning import clean
-from worker.inference.encoder import compile_options
+from worker.inference.encoder import compile_options, cpu_flags, served_precision
 from worker.inference.engine import Engine, load_engine
 
-PRECISIONS = ("int8", "fp32")
+
+def precisions() -> tuple[Literal["int8", "bf16", "fp32"], ...]:
+    """What this CPU computes in."""
+    return ("int8", "bf16", "fp32") if served_precision("bf16", cpu_flags()) == "bf16" else ("int8", "fp32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def build_rival(like: Path, folder: Path, threads: int | None, **sizes: float) -
     files = {name: (like / name).read_bytes() for name in (TOKENIZER_FILE, GOLDEN_FILE)}
     fields = manifest.model_dump(exclude={"cleaner_id", "files"}) | {"kind": "distilbert", "temperature": 1.0}
     engines = {}
-    for precision in PRECISIONS:
+    for precision in precisions():
         is_int8 = precision == "int8"
         fields |= {
             "name": f"distilbert-random-{precision}",
