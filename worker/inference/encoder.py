@@ -1,7 +1,9 @@
 """The transformer engine: OpenVINO on the CPU, several tweets packed in a row; see `training.graphs.encoder_graph`."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ class EncoderRuntime:
     Args:
         bundle: a verified bundle of an encoder; ``architecture`` holds ``pooling``, ``hidden_size`` and, of an int8
             bundle, ``quantised_activations``: whether activations are int8 too, with one scale per token.
-        threads: threads of the runtime.
+        threads: how many calls run at once, each on its own thread.
 
     Raises:
         RuntimeMissing: openvino is not installed.
@@ -47,18 +49,29 @@ class EncoderRuntime:
             "CPU",
             compile_options(self.precision, threads, hidden if quantised else 0),
         )
-        self._request = self._model.create_infer_request()
+        self._threads = threads
+        self._idle = SimpleQueue[Any]()
+        for _ in range(threads):
+            self._idle.put(self._model.create_infer_request())
+        self._calls = ThreadPoolExecutor(threads, thread_name_prefix="encoder")
 
     def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Float32 ``[n, 6]`` in the order of ``token_ids``; each holds at least one."""
         out = np.empty((len(token_ids), len(EMOTIONS)), np.float32)
         rows = packed([len(ids) for ids in token_ids])
-        for start in range(0, len(rows), ROWS_PER_CALL):
-            some = rows[start : start + ROWS_PER_CALL]
-            self._request.infer(self._feed(some, token_ids))
-            given = self._request.get_output_tensor(0).data
+        size = min(ROWS_PER_CALL, -(-len(rows) // self._threads))
+
+        def call(start: int) -> None:
+            some = rows[start : start + size]
+            request = self._idle.get()
+            request.infer(self._feed(some, token_ids))
+            given = request.get_output_tensor(0).data
             for row, tweets in enumerate(some):
                 out[tweets] = given[row, : len(tweets)]
+            self._idle.put(request)
+
+        for _ in self._calls.map(call, range(0, len(rows), size)):
+            pass
         return out
 
     def _feed(self, rows: Sequence[Sequence[int]], token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[Any]]:
@@ -104,10 +117,13 @@ def packed(lengths: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[in
 
 
 def compile_options(precision: str, threads: int, quantisation_group: int) -> dict[str, str | int]:
-    """Options of OpenVINO's CPU plugin; ``quantisation_group`` activations share an int8 scale, 0: they stay float."""
+    """Options of OpenVINO's CPU plugin: as many calls at once as ``threads``, each on one.
+
+    ``quantisation_group`` activations share an int8 scale, 0: they stay float.
+    """
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-        "NUM_STREAMS": 1,
+        "NUM_STREAMS": threads,
         "INFERENCE_NUM_THREADS": threads,
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": quantisation_group,
     }

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -61,11 +62,17 @@ class TorchRival:
         states = np.random.default_rng(1).normal(size=(round(tokens / times), self.weights.words.shape[1]))
         options = compile_options(precision, self.threads, states.shape[1] if precision == "int8" else 0)
         model = ov.Core().compile_model(_products(self.weights, batch, int8=precision == "int8"), "CPU", options)
-        request, given = model.create_infer_request(), states.astype(np.float32)
+        requests = [model.create_infer_request() for _ in range(self.threads)]
+        given, shares = states.astype(np.float32), np.array_split(range(round(times)), self.threads)
+        calls = ThreadPoolExecutor(self.threads)
+
+        def some(request: Any, share: NDArray[np.intp]) -> None:
+            for _ in share:
+                request.infer([given])
 
         def multiply() -> None:
-            for _ in range(round(times)):
-                request.infer([given])
+            for _ in calls.map(some, requests, shares):
+                pass
 
         return multiply
 
@@ -93,7 +100,7 @@ def build_rival(like: Path, folder: Path, threads: int | None, **sizes: float) -
     )
     files = {name: (like / name).read_bytes() for name in (TOKENIZER_FILE, GOLDEN_FILE)}
     fields = manifest.model_dump(exclude={"cleaner_id", "files"}) | {"kind": "distilbert", "temperature": 1.0}
-    engines = {}
+    engines: dict[str, Engine] = {}
     for precision in precisions():
         is_int8 = precision == "int8"
         fields |= {
