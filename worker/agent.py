@@ -157,10 +157,9 @@ class ScoreAgent:
 
     def _begin(self, runs: list[Run]) -> None:
         """Hand a batch to the engine's thread, behind the one that is there; it ends after the one before it."""
-        self._gathering.scoring_began()
+        self._gathering.batch_began()
         records = [record for run in runs for record in run.records]
         labelled = asyncio.get_running_loop().run_in_executor(self._model_thread, self._label, records)
-        labelled.add_done_callback(lambda _: self._gathering.scoring_ended())
         self._finishing = asyncio.create_task(self._finish(runs, labelled, self._finishing))
 
     def _label(self, records: list[RawRecord]) -> tuple[list[Outcome], float]:
@@ -183,6 +182,7 @@ class ScoreAgent:
             await self._app.crash(error)
             raise
         finally:
+            self._gathering.batch_ended()
             self._app.progress.batch_ended()
             self._in_flight.release()
 

@@ -20,6 +20,8 @@ from worker.table import MonotoneTable, PromptTableManager
 
 log = structlog.get_logger("worker")
 
+_MAX_FETCH_BYTES = 262_144
+"""Of a partition at once; a larger record comes alone. Small tweets take many times their bytes once they are read."""
 _SESSION_TIMEOUT_S = 6.0
 _POSITION_TIMEOUT_S = 5.0
 _HEARTBEAT_INTERVAL_S = 1.0
@@ -123,6 +125,7 @@ def build_app(
         broker_heartbeat_interval=_HEARTBEAT_INTERVAL_S,
         broker_commit_interval=worker.commit_interval_s,
         broker_max_poll_records=1000,
+        consumer_max_fetch_size=_MAX_FETCH_BYTES,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
         stream_buffer_maxsize=_BUFFERED_MESSAGES,

@@ -20,6 +20,9 @@ from worker.settings import KafkaSettings, WorkerSettings
 log = structlog.get_logger("worker.follower")
 
 _POLL_S = 0.1
+_FETCH_MIN_BYTES = 100_000
+_FETCH_MAX_WAIT_MS = 100
+"""Counts may be so late: every batch writes rows, and a fetch for each would cost the broker as much as the batch."""
 _ENDS_INTERVAL_S = 1.0
 _ENDS_TIMEOUT_S = 5.0
 
@@ -91,7 +94,8 @@ class Follower:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 100,
+                "fetch.wait.max.ms": _FETCH_MAX_WAIT_MS,
+                "fetch.min.bytes": _FETCH_MIN_BYTES,
             }
         )
         topic = self._worker.changelog_topic

@@ -39,8 +39,9 @@ class Run:
 class Gathering:
     """Gathers while batches are worked on.
 
-    A batch is full, or nothing is being scored and ``max_wait_s`` went by since its first record came: a deadline,
-    which Faust's ``take`` does not keep (its timer repeats whatever comes).
+    A batch is full, or no other is on its way and ``max_wait_s`` went by since its first record came: a deadline, which
+    Faust's ``take`` does not keep (its timer repeats whatever comes). What comes while a batch is on its way goes
+    together: a batch costs the broker and the loop the same however small it is.
 
     Args:
         max_batch: records in a batch at most.
@@ -56,7 +57,7 @@ class Gathering:
         self._clock = clock
         self._waiting: deque[tuple[float, Run]] = deque()
         self._count = 0
-        self._scored = 0
+        self._on_their_way = 0
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
 
@@ -77,19 +78,19 @@ class Gathering:
         self._count += len(run.records)
         self._changed.set()
 
-    def scoring_began(self) -> None:
-        """A batch was handed to the engine; the next need not hurry."""
-        self._scored += 1
+    def batch_began(self) -> None:
+        """A batch is on its way; the next need not hurry."""
+        self._on_their_way += 1
 
-    def scoring_ended(self) -> None:
-        """The engine is done with a batch."""
-        self._scored -= 1
+    def batch_ended(self) -> None:
+        """A batch is published and counted."""
+        self._on_their_way -= 1
         self._changed.set()
 
     async def take(self) -> list[Run]:
         """Wait for a batch and take it, the oldest records first."""
         while not self.is_full:
-            may_go = self._waiting and not self._scored
+            may_go = self._waiting and not self._on_their_way
             left_s = self._waiting[0][0] + self._max_wait_s - self._now() if may_go else None
             if left_s is not None and left_s <= 0:
                 break

@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 from faust.types import TP
 from intervaltree import IntervalTree
 
-from worker.consumer import ExactConsumer
+from worker.consumer import ExactConsumer, _ReadOffsets
 from worker.progress import Progress
 from worker.records import RawRecord
 
@@ -110,6 +110,47 @@ def test_the_records_of_a_partition_come_in_one_piece_and_those_of_a_changelog_o
 
 def consumer_record(tp: TP, offset: int) -> ConsumerRecord[bytes, bytes]:
     return ConsumerRecord(tp.topic, tp.partition, offset, 1500, 0, b"k", b"v", None, 1, 1, (("h", b"w"),))
+
+
+def test_a_piece_that_was_under_way_during_a_seek_does_not_hide_what_is_read_again() -> None:
+    consumer, handed_on = build_consumer(), []
+    pieces = [(RAW, 29), (RAW, 9), (RAW, 19), (TP("changelog", 0), 29), (TP("changelog", 0), 9)]
+    stopped, suspended = asyncio.Event(), asyncio.Event()
+
+    async def getmany(**_: Any) -> Any:
+        stopped.set()
+        for tp, offset in pieces:
+            yield tp, SimpleNamespace(offset=offset, topic=tp.topic, key=None, value=None)
+
+    async def callback(message: Any) -> None:
+        handed_on.append((message.topic, message.offset))
+
+    async def wait_first(handing: Any, waiting: Any) -> None:
+        waiting.close()
+        await handing
+
+    async def drain() -> None:
+        vars(consumer).update(
+            {
+                "_read_offset": _ReadOffsets("raw"),
+                "callback": callback,
+                "getmany": getmany,
+                "suspend_flow": suspended,
+                "_stopped": asyncio.Event(),
+                "_commit_every": None,
+                "diag": SimpleNamespace(set_flag=lambda _: None, unset_flag=lambda _: None),
+                "sleep": asyncio.sleep,
+                "wait_first": wait_first,
+                "_crashed": asyncio.Event(),
+                "log": SimpleNamespace(dev=lambda *_: None, exception=lambda *_: None),
+            }
+        )
+        app = SimpleNamespace(raw_topic_name="raw", topics=SimpleNamespace(acks_enabled_for=lambda _: False))
+        vars(consumer)["app"] = app
+        await consumer._drain_messages(SimpleNamespace(_stopped=stopped))
+
+    asyncio.run(drain())
+    assert handed_on == [("raw", 29), ("raw", 9), ("raw", 19), ("changelog", 29)]
 
 
 def test_a_partition_without_a_position_begins_at_its_first_record_wherever_the_fetcher_stands() -> None:

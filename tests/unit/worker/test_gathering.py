@@ -89,15 +89,15 @@ def test_what_came_while_the_agent_worked_is_taken_without_waiting_again() -> No
     assert run(main) == ([0, 1, 2, 3], 5.0)
 
 
-def test_while_a_batch_is_scored_only_a_full_one_is_taken() -> None:
+def test_while_a_batch_is_on_its_way_only_a_full_one_is_taken() -> None:
     async def main() -> list[tuple[list[int], float]]:
         gathering, loop, taken = Gathering(4, 1.0, room=100), asyncio.get_running_loop(), []
-        gathering.scoring_began()
+        gathering.batch_began()
         await gathering.put(piece(0, 5))
         taken.append((offsets(await gathering.take()), loop.time()))
         taking = asyncio.create_task(gathering.take())
         await asyncio.sleep(7.0)
-        gathering.scoring_ended()
+        gathering.batch_ended()
         taken.append((offsets(await taking), loop.time()))
         return taken
 

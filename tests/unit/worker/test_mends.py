@@ -218,8 +218,14 @@ async def bound_of_a_fetch(app: EmotionApp) -> int:
         consumer._closed = True
 
 
-def test_an_empty_fetch_holds_up_a_partition_that_is_resumed_meanwhile_for_a_tenth_of_a_second(app: EmotionApp) -> None:
-    assert asyncio.run(bound_of_a_fetch(app)) == 100
+def test_an_empty_fetch_holds_up_a_partition_that_is_resumed_meanwhile_for_a_moment_only(app: EmotionApp) -> None:
+    assert asyncio.run(bound_of_a_fetch(app)) == 20
+
+
+def test_faust_is_not_told_how_far_a_source_partition_was_read(app: EmotionApp) -> None:
+    read, source, changelog = app.exact_consumer._read_offset, TP(app.raw_topic_name, 0), TP("changelog", 0)
+    read.update({source: 7, changelog: 7})
+    assert (read[source], read[changelog], read[TP("other", 0)]) == (None, 7, None)
 
 
 def test_the_table_is_followed_without_a_second_of_waiting(app: EmotionApp) -> None:
