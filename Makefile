@@ -39,7 +39,7 @@ bundle: $(VENV)/.dev $(MPNET)
 	$(TRAINING) distill $(PREPARED) --teacher runs/minilm --teacher runs/mpnet --student lstm --start runs/lstm \
 		--unlabelled-share 0.3 --epochs 9 --out runs/taught-lstm
 	$(TRAINING) distill $(PREPARED) --teacher runs/minilm --teacher runs/mpnet --student encoder --base $(MINILM) \
-		--start runs/minilm --unlabelled-share 0.14 --epochs 1 --learning-rate 0.00006 --out runs/taught-encoder
+		--start runs/minilm --unlabelled-share 0.4 --epochs 2 --learning-rate 0.00006 --out runs/taught-encoder
 	$(TRAINING) export $(PREPARED) --run runs/taught-lstm --bundle bundles/lstm
 	$(TRAINING) export $(PREPARED) --run runs/taught-encoder --bundle bundles/encoder
 
