@@ -17,7 +17,7 @@ GRAPH_FILE = "model.xml"
 WEIGHTS_FILE = "model.bin"
 ROW_TOKENS = 64
 """Room of a row at least; longer tweets make longer rows."""
-ROWS_PER_CALL = 32
+ROWS_PER_CALL = 8
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 
 
