@@ -25,7 +25,8 @@ _MAX_FETCH_BYTES = 262_144
 _SESSION_TIMEOUT_S = 6.0
 _POSITION_TIMEOUT_S = 5.0
 _HEARTBEAT_INTERVAL_S = 1.0
-_BUFFERED_MESSAGES = 4096
+_PIECES_WAITING = 16
+"""Events before the agent; one holds what a fetch brought of a partition. Beyond it the fetcher waits."""
 
 
 class EmotionApp(faust.App):
@@ -128,7 +129,7 @@ def build_app(
         consumer_max_fetch_size=_MAX_FETCH_BYTES,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
-        stream_buffer_maxsize=_BUFFERED_MESSAGES,
+        stream_buffer_maxsize=_PIECES_WAITING,
         stream_recovery_delay=0.0,
         agent_supervisor="mode.CrashingSupervisor",
         producer_acks=-1,

@@ -188,6 +188,10 @@ class ExactConsumer(driver.Consumer):
         if held:
             super().resume_partitions(set(held))
 
+    # Faust leaves a partition out of its fetches while its pieces wait, and sleeps a second where none is left.
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing: what does not fit any more waits in the fetcher, and the fetcher with it."""
+
     def stop_flow(self) -> None:
         """Stop consuming; nothing is held back any more."""
         self._deferred = frozenset()

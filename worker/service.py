@@ -32,8 +32,6 @@ log = structlog.get_logger("worker")
 
 CRASHED_EXIT_CODE = 1
 _WATCH_INTERVAL_S = 1.0
-_PIECES_WAITING = 16
-"""Room of the agent's channel; an event holds what one fetch brought of a partition."""
 
 
 def run_worker(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..., Engine] = load_engine) -> int:
@@ -107,7 +105,6 @@ async def _label_stream(
         value_type=bytes,
         key_serializer="raw",
         value_serializer="raw",
-        maxsize=_PIECES_WAITING,
     )
 
     async def score(stream: StreamT[Any]) -> None:

@@ -228,6 +228,16 @@ def test_faust_is_not_told_how_far_a_source_partition_was_read(app: EmotionApp) 
     assert (read[source], read[changelog], read[TP("other", 0)]) == (None, 7, None)
 
 
+def test_what_waits_before_the_agent_is_bounded_and_leaves_no_partition_out_of_the_fetches(app: EmotionApp) -> None:
+    async def room() -> int:
+        return int(app.topic(app.raw_topic_name, maxsize=5).clone(is_iterator=True).queue.maxsize)
+
+    assert asyncio.run(room()) == 16
+    consumer = consumer_of(app, _active_partitions={RAW, CHANGELOG})
+    consumer.on_buffer_full(RAW)
+    assert consumer._active_partitions == {RAW, CHANGELOG}
+
+
 def test_the_table_is_followed_without_a_second_of_waiting(app: EmotionApp) -> None:
     tables: Any = app.tables
     began: list[str] = []
