@@ -64,11 +64,13 @@ class EncoderRuntime:
         def call(start: int) -> None:
             some = rows[start : start + size]
             request = self._idle.get()
-            request.infer(self._feed(some, token_ids))
-            given = request.get_output_tensor(0).data
-            for row, tweets in enumerate(some):
-                out[tweets] = given[row, : len(tweets)]
-            self._idle.put(request)
+            try:
+                request.infer(self._feed(some, token_ids))
+                given = request.get_output_tensor(0).data
+                for row, tweets in enumerate(some):
+                    out[tweets] = given[row, : len(tweets)]
+            finally:
+                self._idle.put(request)
 
         for _ in self._calls.map(call, range(0, len(rows), size)):
             pass

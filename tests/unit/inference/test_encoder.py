@@ -35,7 +35,9 @@ def build_model(kind: str) -> EncoderClassifier:
     return model.eval()
 
 
-def build_runtime(model: EncoderClassifier, folder: Path, *, precision: str = "fp32") -> EncoderRuntime:
+def build_runtime(
+    model: EncoderClassifier, folder: Path, *, precision: str = "fp32", threads: int = 1
+) -> EncoderRuntime:
     for name, content in graph_files(encoder_weights(model.encoder, model.head), int8=precision == "int8").items():
         (folder / name).write_bytes(content)
     manifest = BundleManifest.model_validate(
@@ -54,7 +56,7 @@ def build_runtime(model: EncoderClassifier, folder: Path, *, precision: str = "f
             "files": {},
         }
     )
-    return EncoderRuntime(Bundle(folder, manifest, ()), threads=1)
+    return EncoderRuntime(Bundle(folder, manifest, ()), threads=threads)
 
 
 def tweets(number: int) -> list[list[int]]:
@@ -77,6 +79,22 @@ def test_an_answer_does_not_depend_on_its_neighbours(precision: str, tmp_path: P
     together = runtime.logits(ids)
     alone = np.concatenate([runtime.logits([tweet]) for tweet in ids])
     np.testing.assert_allclose(alone, together, atol=1e-3)
+
+
+def test_threads_do_not_change_an_answer(tmp_path: Path) -> None:
+    model, ids = build_model("bert"), tweets(60)
+    (tmp_path / "one").mkdir()
+    one = build_runtime(model, tmp_path / "one").logits(ids)
+    np.testing.assert_allclose(build_runtime(model, tmp_path, threads=3).logits(ids), one, atol=1e-3)
+
+
+@pytest.mark.timeout(60)
+def test_calls_that_fail_take_no_thread_away(tmp_path: Path) -> None:
+    runtime, unfit = build_runtime(build_model("bert"), tmp_path, threads=2), [["no id"]]
+    for _ in range(3):
+        with pytest.raises(ValueError, match="no id"):
+            runtime.logits(unfit)  # type: ignore[arg-type]
+    assert runtime.logits(tweets(5)).shape == (5, 6)
 
 
 def test_every_tweet_is_packed_once_and_fits_its_row() -> None:
