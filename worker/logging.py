@@ -7,7 +7,16 @@ import structlog
 
 from worker.settings import WorkerSettings
 
-_CHATTY = ("faust", "mode", "aiokafka", "aiohttp.access", "worker.app", "worker.consumer", "worker.table")
+_CHATTY = (
+    "faust",
+    "mode",
+    "aiokafka",
+    "aiohttp.access",
+    "worker.app",
+    "worker.consumer",
+    "worker.fetching",
+    "worker.table",
+)
 
 
 def log_to_standard_error() -> None:

@@ -17,8 +17,9 @@ from faust.types import TP
 
 from worker.agent import _as_current
 from worker.app import EmotionApp, build_app
-from worker.consumer import HEARD_WITHIN_S, ExactConsumer, _ends
+from worker.consumer import HEARD_WITHIN_S, ExactConsumer
 from worker.counts import bucket_of, new_row
+from worker.fetching import _ends
 from worker.follower import Follower
 from worker.health import Health
 from worker.logging import configure_logging

@@ -1,0 +1,77 @@
+"""The thread in which Faust's consumer fetches, mended; `worker.consumer` is the side that the app sees."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+if TYPE_CHECKING:
+    from worker.app import EmotionApp
+    from worker.consumer import ExactConsumer
+
+_END_TIMEOUT_S = 15.0
+_FETCH_MIN_BYTES = 65_536
+_FETCH_MAX_WAIT_MS = 20
+"""The broker gathers what comes within this time, or so many bytes: a fetch for each tweet keeps both ends busy."""
+
+
+class ExactThread(driver.AIOKafkaConsumerThread):
+    """Notes heartbeats and holes, and finds the end of a changelog by reading its last record.
+
+    The end offset that a broker lists can lie beyond the last record that a reader ever gets (compaction, transaction
+    markers), and recovery would wait for it for ever.
+    """
+
+    async def on_start(self) -> None:
+        """Start the client, and note when the group answers its heartbeats."""
+        await super().on_start()
+        cast("ExactConsumer", self.consumer).listen_to(self._ensure_consumer()._coordinator)  # noqa: SLF001 - aiokafka has no other way
+
+    # Faust waits up to 1.5 s for a first byte, and a partition that is resumed or read empty meanwhile waits as long.
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_min_bytes = _FETCH_MIN_BYTES  # noqa: SLF001 - Faust has no setting for it
+        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS  # noqa: SLF001 - Faust sets the option and lets nobody else
+        return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,
+    ) -> Any:
+        """Fetch, and note the holes here, where the fetcher moves on: Faust may yet drop what it was given."""
+        exact = cast("ExactConsumer", self.consumer)
+        sought = exact.sought
+        records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+        exact.note_holes(records, undisturbed=sought == exact.sought and not exact.is_seeking)
+        return records
+
+    async def _highwaters(self, partitions: list[TP]) -> Mapping[TP, int]:
+        wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]
+        if not wanted:
+            return {}
+        app = cast("EmotionApp", self.app)
+        reader = AIOKafkaConsumer(**app.aiokafka_config)
+        await reader.start()
+        try:
+            return await _ends(reader, wanted)
+        finally:
+            await reader.stop()
+
+
+async def _ends(reader: AIOKafkaConsumer, wanted: list[TopicPartition]) -> dict[TP, int]:
+    listed = await reader.end_offsets(wanted)
+    reader.assign(wanted)
+    for tp in wanted:
+        reader.seek(tp, max(listed[tp] - 1, 0))
+    unread = {tp for tp in wanted if listed[tp] > 0}
+    deadline = time.monotonic() + _END_TIMEOUT_S
+    while unread and time.monotonic() < deadline:
+        await reader.getmany(timeout_ms=100)
+        unread = {tp for tp in unread if not reader.highwater(tp)}
+    return {TP(tp.topic, tp.partition): (reader.highwater(tp) or listed[tp]) if listed[tp] else 0 for tp in wanted}
