@@ -78,7 +78,7 @@ class Stream:
             raise
 
     def produce(self, values: Sequence[bytes | None], *, compression: str = "none") -> None:
-        producer = Producer(self.kafka.client_config() | {"linger.ms": 5, "compression.type": compression})
+        producer = ordered_producer(self.kafka, compression)
         failures: list[object] = []
         for number, value in enumerate(values):
             producer.produce(
@@ -127,6 +127,13 @@ class Stream:
         assert answer["counts"] == {label: labels[label] for label in answer["counts"]}
         assert answer["dead"] == len(letters)
         return events, letters
+
+
+def ordered_producer(kafka: KafkaSettings, compression: str = "none") -> Producer:
+    """A producer whose records keep their order when a request has to be repeated, so that offsets can be foretold."""
+    return Producer(
+        kafka.client_config() | {"enable.idempotence": True, "linger.ms": 5, "compression.type": compression}
+    )
 
 
 def read_values(kafka: KafkaSettings, topic: str) -> Iterable[bytes]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-from confluent_kafka import Producer
 from rich.console import Console
 
 from tests.bundles import build_tiny_bundle
@@ -21,7 +20,7 @@ from tests.chaos.load import Load
 from tests.chaos.report import Report
 from tests.chaos.scenario import Act, Scenario, Step
 from tests.poisoned_worker import WORD
-from tests.stream import PARTITIONS, START_BOUND_S, Stream, wait_for
+from tests.stream import PARTITIONS, START_BOUND_S, Stream, ordered_producer, wait_for
 from worker.brokers import ApacheKafka, LocalBroker
 
 pytestmark = pytest.mark.integration
@@ -150,7 +149,7 @@ def test_old_counts_leave_the_table_the_changelog_and_what_a_restart_knows(strea
 
 
 def produce_at(stream: Stream, moment_s: float, tweets: int) -> None:
-    producer = Producer(stream.kafka.client_config())
+    producer = ordered_producer(stream.kafka)
     for number, value in enumerate(values(tweets)):
         producer.produce(stream.kafka.raw_topic, value, None, number % PARTITIONS, timestamp=int(moment_s * 1000))
     assert producer.flush(30) == 0
