@@ -18,6 +18,8 @@ WEIGHTS_FILE = "model.bin"
 ROW_TOKENS = 64
 """Room of a row at least; longer tweets make longer rows."""
 ROWS_PER_CALL = 8
+_TIME_STEP, _SLOT_STEP = 16, 4
+"""What the shape of a call is rounded up to: OpenVINO keeps about a megabyte for each shape that it has seen."""
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 
 
@@ -77,8 +79,8 @@ class EncoderRuntime:
         return out
 
     def _feed(self, rows: Sequence[Sequence[int]], token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[Any]]:
-        time = max(sum(len(token_ids[i]) for i in tweets) for tweets in rows)
-        slots = max(map(len, rows))
+        time = _rounded_up(max(sum(len(token_ids[i]) for i in tweets) for tweets in rows), _TIME_STEP)
+        slots = _rounded_up(max(map(len, rows)), _SLOT_STEP)
         ids, positions, segments = (np.zeros((len(rows), time), np.int64) for _ in range(3))
         slot_segments = np.zeros((len(rows), slots), np.int64)
         weights = np.zeros((len(rows), slots, time), np.float32)
@@ -102,6 +104,10 @@ class EncoderRuntime:
             "slot_segments": slot_segments,
             "slot_weights": weights,
         }
+
+
+def _rounded_up(number: int, step: int) -> int:
+    return -(-number // step) * step
 
 
 def packed(lengths: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[int]]:

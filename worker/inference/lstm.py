@@ -35,6 +35,7 @@ class LstmRuntime:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.enable_mem_pattern = False  # what it would keep for every shape of a call saves no time here
         options.log_severity_level = _LEAST_SEVERITY_ERROR
         self._session = ort.InferenceSession(str(folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"])
         self._calls = ThreadPoolExecutor(threads, thread_name_prefix="lstm")
