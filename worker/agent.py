@@ -1,7 +1,7 @@
 """The one agent: take a micro-batch, score it off the loop, publish, count, acknowledge.
 
-While a batch is published the next is scored, and the one after it gathered and made ready; batches end in the order in
-which they were taken.
+While a batch is published the next two are scored, and the one after them gathered and made ready; batches end in the
+order in which they were taken.
 """
 
 import asyncio
@@ -36,8 +36,10 @@ from worker.settings import KafkaSettings, WorkerSettings
 if TYPE_CHECKING:
     from worker.app import EmotionApp
 
-_BATCHES_IN_FLIGHT = 3
-"""One is published, one is scored, and one is ready, so that the engine need not wait."""
+_SCORED_AT_ONCE = 2
+"""While one batch is read or its events are written, in Python, the cores work on the other (ADR 24)."""
+_BATCHES_IN_FLIGHT = _SCORED_AT_ONCE + 2
+"""One is published and one is ready, so that the engine need not wait."""
 _HEARD_POLL_S = 0.05
 _BATCHES_WAITING = 8
 """Room for records that wait, in full batches; beyond it the fetcher is slowed down."""
@@ -87,7 +89,7 @@ class ScoreAgent:
             max_text_chars=worker.max_text_chars,
         )
         self._journal = CrashJournal(worker.data_dir, kafka.raw_topic, partial(label_batch, clock=clock), clock)
-        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._model_threads = ThreadPoolExecutor(_SCORED_AT_ONCE, thread_name_prefix="model")
         self._publish_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._finishing: asyncio.Task[None] | None = None
         self._in_flight = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
@@ -156,10 +158,10 @@ class ScoreAgent:
         return following
 
     def _begin(self, runs: list[Run]) -> None:
-        """Hand a batch to the engine's thread, behind the one that is there; it ends after the one before it."""
+        """Hand a batch to the engine's threads, behind those that are there; it ends after the one before it."""
         self._gathering.batch_began()
         records = [record for run in runs for record in run.records]
-        labelled = asyncio.get_running_loop().run_in_executor(self._model_thread, self._label, records)
+        labelled = asyncio.get_running_loop().run_in_executor(self._model_threads, self._label, records)
         self._finishing = asyncio.create_task(self._finish(runs, labelled, self._finishing))
 
     def _label(self, records: list[RawRecord]) -> tuple[list[Outcome], float]:
@@ -244,7 +246,7 @@ class ScoreAgent:
         """Wait for the batch that is being published and end the threads."""
         if self._finishing is not None:
             await asyncio.wait({self._finishing})
-        self._model_thread.shutdown(wait=False)
+        self._model_threads.shutdown(wait=False)
         self._publish_thread.shutdown(wait=False)
         self._journal.close()
 

@@ -1,10 +1,12 @@
 """Recognises a tweet that kills the whole process (docs/adr/0010).
 
 Before a batch is labelled its places are noted in a file, and crossed out after it. A note that is still there when a
-worker starts tells what was being labelled when the last one died.
+worker starts tells what was being labelled when the last one died. Several threads may label at once, each its batch,
+except while there are suspects.
 """
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -52,11 +54,13 @@ class CrashJournal:
         self._crashes: Counter[Place] = Counter()
         self._guilty: set[Place] = set()
         self._note: int | None = None
+        self._in_flight: list[Sequence[RawRecord]] = []
+        self._noting, self._suspecting = threading.Lock(), threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._judge()
             self._note = os.open(folder / _NOTE, os.O_RDWR | os.O_CREAT, 0o644)
-            self._write([])
+            self._write()
         except OSError as error:
             self._give_up(error)
 
@@ -66,7 +70,8 @@ class CrashJournal:
         """One outcome a record, in their order. What was in flight at several crashes is labelled alone."""
         if not self._crashes and not self._guilty:
             return self._noted(records, engine, rules, published)
-        return self._carefully(records, engine, rules, published)
+        with self._suspecting:
+            return self._carefully(records, engine, rules, published)
 
     def close(self) -> None:
         """Close the note."""
@@ -77,11 +82,15 @@ class CrashJournal:
     def _noted(
         self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
     ) -> list[Outcome]:
-        self._write(records)
+        with self._noting:
+            self._in_flight.append(records)
+            self._write()
         try:
             return self._label(records, engine, rules, published)
         finally:
-            self._write([])
+            with self._noting:
+                self._in_flight = [batch for batch in self._in_flight if batch is not records]
+                self._write()
 
     def _carefully(
         self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
@@ -158,14 +167,12 @@ class CrashJournal:
         except OSError as error:
             self._give_up(error)
 
-    def _write(self, records: Sequence[RawRecord]) -> None:
+    def _write(self) -> None:
         """A crash of the process leaves what was written in the kernel's hands, so nothing is synced to disk."""
         if self._note is None:
             return
-        runs: dict[int, list[int]] = {}
-        for record in records:
-            runs.setdefault(record.partition, [record.offset, 0])[1] = record.offset
-        content = {"topic": self._topic, "runs": [(partition, *run) for partition, run in runs.items()]}
+        runs = [(partition, *run) for batch in self._in_flight for partition, run in _runs(batch).items()]
+        content = {"topic": self._topic, "runs": runs}
         try:
             os.pwrite(self._note, orjson.dumps(content) + b"\n", 0)
         except OSError as error:
@@ -178,3 +185,11 @@ class CrashJournal:
             reason=error.strerror,
         )
         self.close()
+
+
+def _runs(batch: Sequence[RawRecord]) -> dict[int, list[int]]:
+    """First and last offset of each partition."""
+    runs: dict[int, list[int]] = {}
+    for record in batch:
+        runs.setdefault(record.partition, [record.offset, 0])[1] = record.offset
+    return runs

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _END_TIMEOUT_S = 15.0
 _FETCH_MIN_BYTES = 65_536
-_FETCH_MAX_WAIT_MS = 20
+_FETCH_MAX_WAIT_MS = 10
 """The broker gathers what comes within this time, or so many bytes: a fetch for each tweet keeps both ends busy."""
 
 

@@ -109,7 +109,7 @@ class WorkerSettings(BaseSettings):
     http_port: int = Field(6066, ge=0, le=65535, description="port of the HTTP side")
     http_token_file: Path | None = Field(None, description="file with a bearer token that HTTP requests must carry")
     max_batch: int = Field(128, gt=0, description="tweets in a micro-batch at most")
-    max_wait_s: float = Field(0.005, gt=0, description="seconds a tweet waits for its batch to fill at most")
+    max_wait_s: float = Field(0.002, gt=0, description="seconds a tweet waits for its batch to fill at most")
     threads: int | None = Field(None, gt=0, description="threads of the engine; default: the cores of this process")
     cache_entries: int = Field(
         65_536, ge=0, description="texts whose answers are kept, so that repeats are not scored again; 0: none"

@@ -1,5 +1,6 @@
 """Repeated texts are answered once: a bounded cache of answers in front of one engine."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ from worker.inference.engine import Engine
 class CachedEngine:
     """An engine that scores each cleaned text once while it is among the last ``max_entries`` used.
 
-    One instance holds the answers of one bundle. Thread-safe for one caller at a time, as every engine.
+    One instance holds the answers of one bundle. A text that two threads ask for at the same moment is scored twice.
 
     Args:
         engine: what scores the texts that are not cached.
@@ -31,6 +32,7 @@ class CachedEngine:
         self._engine = engine
         self._max_entries = max_entries
         self._answers: OrderedDict[str, bytes] = OrderedDict()  # a third of the memory of arrays
+        self._lock = threading.Lock()
         self.hits = 0
         self.misses = 0
 
@@ -57,18 +59,20 @@ class CachedEngine:
 
     def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
         """Cleaned texts to probabilities, float32 ``[n, 6]``; equal texts get identical rows."""
-        found = {text: self._answers[text] for text in cleaned if text in self._answers}
+        with self._lock:
+            found = {text: self._answers[text] for text in cleaned if text in self._answers}
         unseen = [text for text in dict.fromkeys(cleaned) if text not in found]
         if unseen:
             scored = self._engine.predict_cleaned(unseen)
             found.update((text, row.tobytes()) for text, row in zip(unseen, scored, strict=True))
-        self.misses += len(unseen)
-        self.hits += len(cleaned) - len(unseen)
-        for text in cleaned:
-            self._answers[text] = found[text]
-            self._answers.move_to_end(text)
-        while len(self._answers) > self._max_entries:
-            self._answers.popitem(last=False)
+        with self._lock:
+            self.misses += len(unseen)
+            self.hits += len(cleaned) - len(unseen)
+            for text in cleaned:
+                self._answers[text] = found[text]
+                self._answers.move_to_end(text)
+            while len(self._answers) > self._max_entries:
+                self._answers.popitem(last=False)
         rows = bytearray().join(found[text] for text in cleaned)
         return np.frombuffer(rows, np.float32).reshape(len(cleaned), len(EMOTIONS))
 

@@ -22,7 +22,7 @@ GOLDEN_TOLERANCE = {"fp32": 0.01, "bf16": 0.05, "int8": 0.05}
 
 
 class Engine(Protocol):
-    """What labels texts. Implementations are thread-safe for one caller at a time."""
+    """What labels texts; several threads may ask at once."""
 
     @property
     def manifest(self) -> BundleManifest:

@@ -1,5 +1,6 @@
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,22 @@ def test_a_repeated_text_is_scored_once_and_gets_the_identical_row(engine: Engin
     assert counting.asked == ["so happy", "sad"]
     np.testing.assert_array_equal(first[[1, 2]], second)
     assert (behind.hits, behind.misses) == (3, 2)
+
+
+def test_several_threads_get_the_answers_of_one(engine: Engine) -> None:
+    behind, wanted = CachedEngine(engine, 4), engine.predict_cleaned(TEXTS)
+
+    def ask(seed: int) -> None:
+        choose = random.Random(seed)
+        for _ in range(200):
+            chosen = choose.choices(range(len(TEXTS)), k=choose.randint(1, 6))
+            given = behind.predict_cleaned([TEXTS[number] for number in chosen])
+            np.testing.assert_allclose(given, wanted[chosen], atol=1e-5)
+            assert len(behind) <= 4
+
+    with ThreadPoolExecutor(4) as threads:
+        for asked in [threads.submit(ask, seed) for seed in range(4)]:
+            asked.result(60)
 
 
 def test_a_caller_cannot_spoil_what_is_kept(engine: Engine) -> None:

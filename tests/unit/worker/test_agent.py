@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from faust.types import TP
 
@@ -36,15 +37,16 @@ def run_of(*offsets: int, generation: int = GENERATION) -> Run:
 
 
 class HeldEngine:
-    """The real engine, once it is let go."""
+    """The real engine; whoever asks first waits until it is let go."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.manifest = engine, engine.manifest
         self.asked, self.let_go = threading.Event(), threading.Event()
 
     def predict_cleaned(self, cleaned: Sequence[str]) -> Any:
+        first = not self.asked.is_set()
         self.asked.set()
-        assert self.let_go.wait(30)
+        assert not first or self.let_go.wait(30)
         return self._engine.predict_cleaned(cleaned)
 
 
@@ -93,9 +95,9 @@ class Edge:
     async def _crash(self, error: BaseException) -> None:
         self.crashes.append(error)
 
-    def begin(self) -> None:
+    def begin(self, offset: int = 5) -> None:
         self.app.progress.batch_began()
-        self.agent._begin([run_of(5)])
+        self.agent._begin([run_of(offset)])
 
     async def end(self) -> None:
         self.engine.let_go.set()
@@ -129,6 +131,20 @@ def test_a_batch_is_published_counted_and_acknowledged(play: Play) -> None:
     assert [(record.topic, record.partition) for record in edge.published] == [("tweets.emotion", 0)]
     assert edge.acknowledged == [(TP("raw", 0), 5, 5)]
     assert [row["done"] for row in edge.counted.values()] == [5]
+
+
+def test_batches_end_in_their_order_though_a_later_one_is_scored_first(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.begin(5)
+        await asyncio.to_thread(edge.engine.asked.wait, 30)
+        edge.begin(6)
+        assert not await edge.app.progress.drained(0.3)
+        assert edge.published == []
+        await edge.end()
+
+    edge = play(scenario)
+    assert edge.acknowledged == [(TP("raw", 0), 5, 5), (TP("raw", 0), 6, 6)]
+    assert [orjson.loads(record.value or b"")["source"]["offset"] for record in edge.published] == [5, 6]
 
 
 def revoked(edge: Edge) -> None:

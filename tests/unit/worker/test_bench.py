@@ -66,5 +66,5 @@ def test_a_case_of_bench_scaling_must_be_known() -> None:
 
 def test_the_loads_of_the_runs_have_no_tweet_in_common() -> None:
     loads = LoadOptions(tweets=400, runs=2, texts=None, repeats=0.0, seed=1).loads()
-    assert [len(load) for load in loads] == [400, 400, 400]
-    assert len({clean(text) for load in loads for text in load}) == 1200
+    assert [len(load) for load in loads] == [1600, 400, 400]
+    assert len({clean(text) for load in loads for text in load}) == 2400

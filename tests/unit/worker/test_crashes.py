@@ -1,6 +1,8 @@
 """A tweet that kills the process: what a worker concludes from the note that the last one left."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,60 @@ def test_a_letter_that_was_published_before_the_crash_is_not_written_again(tmp_p
     outcomes = Worker(tmp_path, engine, set()).work((0, 5), published=published)
     assert outcomes is not None
     assert outcomes[0].value is None
+
+
+class Together:
+    """A label function for several threads: tells who is in it, and lets nobody go before it is told to."""
+
+    def __init__(self) -> None:
+        self.inside: set[Place] = set()
+        self.most_inside = 0
+        self.changed, self.let_go = threading.Condition(), threading.Event()
+
+    def __call__(
+        self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
+    ) -> list[Outcome]:
+        with self.changed:
+            self.inside |= {(one.partition, one.offset) for one in records}
+            self.most_inside = max(self.most_inside, len(self.inside))
+            self.changed.notify_all()
+        self.let_go.wait(30)
+        with self.changed:
+            self.inside -= {(one.partition, one.offset) for one in records}
+        return label_batch(records, engine, rules, published)
+
+    def wait_for(self, places: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.inside) == places, 30)
+
+
+def test_all_that_is_labelled_at_once_is_noted(tmp_path: Path, engine: Engine) -> None:
+    together = Together()
+    journal = CrashJournal(tmp_path, TOPIC, together)
+    with ThreadPoolExecutor(2) as threads:
+        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in BATCH[:2]]
+        together.wait_for(2)
+        left_behind = (tmp_path / "labelling.json").read_bytes()
+        together.let_go.set()
+        for one in work:
+            one.result(30)
+    assert Worker(tmp_path, engine, set()).journal._crashes == {}
+    (tmp_path / "labelling.json").write_bytes(left_behind)
+    assert Worker(tmp_path, engine, set()).journal._crashes == dict.fromkeys(BATCH[:2], 1)
+
+
+def test_while_there_are_suspects_one_batch_is_labelled_at_a_time(tmp_path: Path, engine: Engine) -> None:
+    for _ in range(ALONE_AFTER):
+        assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
+    together = Together()
+    journal = CrashJournal(tmp_path, TOPIC, together)
+    with ThreadPoolExecutor(2) as threads:
+        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in ((3, 1), (3, 2))]
+        together.wait_for(1)
+        together.let_go.set()
+        for one in work:
+            one.result(30)
+    assert together.most_inside == 1
 
 
 def test_an_error_that_is_no_crash_leaves_no_note(tmp_path: Path, engine: Engine) -> None:

@@ -220,7 +220,7 @@ async def bound_of_a_fetch(app: EmotionApp) -> int:
 
 
 def test_an_empty_fetch_holds_up_a_partition_that_is_resumed_meanwhile_for_a_moment_only(app: EmotionApp) -> None:
-    assert asyncio.run(bound_of_a_fetch(app)) == 20
+    assert asyncio.run(bound_of_a_fetch(app)) == 10
 
 
 def test_faust_is_not_told_how_far_a_source_partition_was_read(app: EmotionApp) -> None:

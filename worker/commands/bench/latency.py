@@ -51,12 +51,11 @@ def latency(
                 starts.append(program.wait_until_ready())
         with stand.running(*WORKER) as program:
             starts.append(program.wait_until_ready())
-            stand.drain(program, raw_values(warm_up[: len(warm_up) // 2]))
-            rate = stand.drain(program, raw_values(warm_up[len(warm_up) // 2 :])).rate
-            runs = [
-                timed(stand, load, rate * share, random.Random(asked.seed))  # noqa: S311 - arrivals, no secret
-                for load in loads
-            ]
+            chance = random.Random(asked.seed)  # noqa: S311 - arrivals, no secret
+            first, between, last = (warm_up[part::3] for part in range(3))
+            timed(stand, between, stand.drain(program, raw_values(first)).rate * share, chance)
+            rate = stand.drain(program, raw_values(last)).rate
+            runs = [timed(stand, load, rate * share, chance) for load in loads]
             stand.check(program, sum(map(len, [warm_up, *loads])))
             memory_mb = program.memory_mb()
     report.add("sustainable rate", "tweets/s", Spread.of([rate]))

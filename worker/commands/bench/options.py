@@ -10,6 +10,8 @@ import click
 
 from worker.commands.bench.load import make_load, read_texts
 
+_WARM_UP_RUNS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
@@ -26,9 +28,15 @@ class LoadOptions:
         return make_load(read_texts(self.texts), self.tweets, repeats=self.repeats, seed=self.seed)
 
     def loads(self) -> list[list[str]]:
-        """A load for the warm-up and one for every run: parts of one long load, so that no run finds cached answers."""
-        whole = make_load(read_texts(self.texts), self.tweets * (self.runs + 1), repeats=self.repeats, seed=self.seed)
-        return [whole[start : start + self.tweets] for start in range(0, len(whole), self.tweets)]
+        """A load for the warm-up and one for every run: parts of one long load, so that no run finds cached answers.
+
+        The warm-up is as long as four runs: Apache Kafka's virtual machine compiles for its first 50,000 tweets or so,
+        on the cores that the worker needs.
+        """
+        warm_up = _WARM_UP_RUNS * self.tweets
+        count = warm_up + self.runs * self.tweets
+        whole = make_load(read_texts(self.texts), count, repeats=self.repeats, seed=self.seed)
+        return [whole[:warm_up], *(whole[start : start + self.tweets] for start in range(warm_up, count, self.tweets))]
 
 
 def load_options(tweets: int, runs: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
