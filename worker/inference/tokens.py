@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class WordIds:
         max_tokens: int,
     ) -> None:
         self._rules, self._words, self._max_tokens = rules, word.findall, max_tokens
-        self._vocabulary, self._unknown = vocabulary, unknown
+        self._vocabulary, self._unknown_ones = vocabulary, repeat(unknown)
 
     def ids(self, text: str) -> list[int]:
         """Ids of a printable ASCII text; none where it holds no word."""
@@ -80,8 +81,7 @@ class WordIds:
             for literal, pattern, replacement in self._rules:
                 if literal in text:
                     text = pattern.sub(replacement, text)
-        look_up, unknown = self._vocabulary.get, self._unknown
-        return [look_up(word, unknown) for word in self._words(text)[: self._max_tokens]]
+        return list(map(self._vocabulary.get, self._words(text)[: self._max_tokens], self._unknown_ones))
 
     @classmethod
     def read(cls, tokenizer: dict[str, Any], max_tokens: int) -> "WordIds | None":
@@ -113,7 +113,7 @@ def _rules(normalizer: dict[str, Any]) -> list[tuple[str, re.Pattern[str], str]]
         literal = _APOSTROPHE_RULE.fullmatch(pattern)
         if other["type"] != "Replace" or literal is None or "\\" in replacement:
             return None
-        rules.append((literal[1], re.compile(pattern), replacement))
+        rules.append((literal[1], re.compile(pattern, re.ASCII), replacement))
     return rules
 
 
@@ -121,5 +121,5 @@ def _word(pre_tokenizer: dict[str, Any]) -> re.Pattern[str] | None:
     kept = {**pre_tokenizer, "pattern": None}
     if kept != {"type": "Split", "pattern": None, "behavior": "Removed", "invert": True}:
         return None
-    word = re.compile(pre_tokenizer["pattern"]["Regex"])
+    word = re.compile(pre_tokenizer["pattern"]["Regex"], re.ASCII)
     return word if word.groups == 0 else None

@@ -52,8 +52,8 @@ def latency(
         with stand.running(*WORKER) as program:
             starts.append(program.wait_until_ready())
             chance = random.Random(asked.seed)  # noqa: S311 - arrivals, no secret
-            first, between, last = (warm_up[part::3] for part in range(3))
-            timed(stand, between, stand.drain(program, raw_values(first)).rate * share, chance)
+            first, last, *between = (warm_up[part::6] for part in range(6))
+            timed(stand, sum(between, []), stand.drain(program, raw_values(first)).rate * share, chance)
             rate = stand.drain(program, raw_values(last)).rate
             runs = [timed(stand, load, rate * share, chance) for load in loads]
             stand.check(program, sum(map(len, [warm_up, *loads])))
