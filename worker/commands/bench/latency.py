@@ -52,9 +52,10 @@ def latency(
         with stand.running(*WORKER) as program:
             starts.append(program.wait_until_ready())
             chance = random.Random(asked.seed)  # noqa: S311 - arrivals, no secret
-            first, last, *between = (warm_up[part::6] for part in range(6))
-            timed(stand, sum(between, []), stand.drain(program, raw_values(first)).rate * share, chance)
-            rate = stand.drain(program, raw_values(last)).rate
+            sixth = len(warm_up) // 6
+            rate = stand.drain(program, raw_values(warm_up[:sixth])).rate
+            timed(stand, warm_up[sixth:-sixth], rate * share, chance)
+            rate = stand.drain(program, raw_values(warm_up[-sixth:])).rate
             runs = [timed(stand, load, rate * share, chance) for load in loads]
             stand.check(program, sum(map(len, [warm_up, *loads])))
             memory_mb = program.memory_mb()
