@@ -1,5 +1,6 @@
-"""Word-level tokenizer and frozen GloVe rows for the LSTM."""
+"""Tokenizer of whole words and frozen GloVe rows for the LSTM."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -89,14 +90,31 @@ def _split(tokenizer: Tokenizer, text: str) -> list[str]:
 
 
 def build_tokenizer(vocabulary: list[str]) -> Tokenizer:
-    """A Hugging Face word-level tokenizer; index 0 is padding."""
-    ids = {word: index for index, word in enumerate(vocabulary)}
-    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+    """A Hugging Face tokenizer of words; index 0 is padding.
+
+    A word that is not in the vocabulary is taken apart into words that are, as few and as frequent ones as it goes
+    (a unigram model, Kudo 2018, whose probabilities follow Zipf's law): ``treatcustomersfairly`` becomes three.
+    """
+    scores = _scores(vocabulary)
+    tokenizer = Tokenizer(models.Unigram(list(zip(vocabulary, scores, strict=True)), vocabulary.index(UNKNOWN)))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Lowercase(), *(normalizers.Replace(Regex(old), new) for old, new in _CONTRACTIONS)]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORDS), "removed", invert=True)
     return tokenizer
+
+
+def _scores(vocabulary: list[str]) -> list[float]:
+    """Log-probabilities, the vocabulary being in the order of frequency.
+
+    Each piece costs as much again as the rarest word, so that a whole word is never taken apart; a single letter, which
+    says little, costs like the rarest word wherever it stands.
+    """
+    rarest = math.log(len(vocabulary))
+    return [
+        -round(1 + rarest + (rarest if len(word) == 1 else math.log(max(rank, 1))), 3)
+        for rank, word in enumerate(vocabulary)
+    ]
 
 
 def initial_rows(vocabulary: list[str], glove: list[str], vectors: NDArray[np.float16]) -> NDArray[np.float16]:

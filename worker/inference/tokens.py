@@ -1,8 +1,9 @@
 """From cleaned texts to token ids, as a bundle's ``tokenizer.json`` (Hugging Face `tokenizers`) says."""
 
+import functools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ from typing import Any
 from tokenizers import Tokenizer
 
 _EMPTY = "."
+_UNSEEN = -1
+_NONE = repeat(_UNSEEN)
+_KEPT_WORDS = 16_384
+"""Words outside the vocabulary whose parts are kept."""
 
 
 class Tokeniser:
-    """The bundle's tokenizer, with a short way for word-level ones (ADR 22).
+    """The bundle's tokenizer, with a short way for those of words (ADR 22).
 
     Args:
         file: ``tokenizer.json``.
@@ -25,7 +30,7 @@ class Tokeniser:
         self._whole: Tokenizer = Tokenizer.from_str(text)
         self._whole.enable_truncation(max_tokens)
         self._whole.no_padding()
-        self._words = WordIds.read(json.loads(text), max_tokens)
+        self._words = WordIds.read(json.loads(text), max_tokens, self._parts)
 
     def ids(self, cleaned: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, at least one and at most ``max_tokens``."""
@@ -44,6 +49,10 @@ class Tokeniser:
         encodings = self._whole.encode_batch_fast(list(cleaned))
         return [encoding.ids or self._whole.encode(_EMPTY).ids for encoding in encodings]
 
+    def _parts(self, word: str) -> list[int]:
+        parts: list[int] = self._whole.encode(word).ids
+        return parts
+
     def tokens(self, cleaned: str) -> list[str]:
         """What the model sees of a cleaned text."""
         tokens: list[str] = self._whole.encode(cleaned).tokens
@@ -59,7 +68,7 @@ class WordIds:
         rules: literal that a text must hold for the rule to apply, pattern, replacement.
         word: what a word is.
         vocabulary: word -> id.
-        unknown: id of any other word.
+        parts: ids of any other word.
         max_tokens: ids at most.
     """
 
@@ -68,11 +77,11 @@ class WordIds:
         rules: Sequence[tuple[str, re.Pattern[str], str]],
         word: re.Pattern[str],
         vocabulary: dict[str, int],
-        unknown: int,
+        parts: Callable[[str], list[int]],
         max_tokens: int,
     ) -> None:
         self._rules, self._words, self._max_tokens = rules, word.findall, max_tokens
-        self._vocabulary, self._unknown_ones = vocabulary, repeat(unknown)
+        self._vocabulary, self._parts = vocabulary, functools.lru_cache(_KEPT_WORDS)(parts)
 
     def ids(self, text: str) -> list[int]:
         """Ids of a printable ASCII text; none where it holds no word."""
@@ -81,20 +90,28 @@ class WordIds:
             for literal, pattern, replacement in self._rules:
                 if literal in text:
                     text = pattern.sub(replacement, text)
-        return list(map(self._vocabulary.get, self._words(text)[: self._max_tokens], self._unknown_ones))
+        words = self._words(text)[: self._max_tokens]
+        ids = list(map(self._vocabulary.get, words, _NONE))
+        if _UNSEEN in ids:
+            ids = [
+                part
+                for word, known in zip(words, ids, strict=True)
+                for part in ((known,) if known >= 0 else self._parts(word))
+            ]
+        return ids[: self._max_tokens]
 
     @classmethod
-    def read(cls, tokenizer: dict[str, Any], max_tokens: int) -> "WordIds | None":
+    def read(cls, tokenizer: dict[str, Any], max_tokens: int, parts: Callable[[str], list[int]]) -> "WordIds | None":
         """From the content of a ``tokenizer.json``; None for one of another make."""
         try:
             rules = _rules(tokenizer["normalizer"])
             word = _word(tokenizer["pre_tokenizer"])
             model = tokenizer["model"]
             is_plain = not tokenizer["added_tokens"] and tokenizer["post_processor"] is None
-            if rules is None or word is None or model["type"] != "WordLevel" or not is_plain:
+            if rules is None or word is None or model["type"] != "Unigram" or not is_plain:
                 return None
-            vocabulary: dict[str, int] = model["vocab"]
-            return cls(rules, word, vocabulary, vocabulary[model["unk_token"]], max_tokens)
+            vocabulary = {piece: index for index, (piece, _) in enumerate(model["vocab"])}
+            return cls(rules, word, vocabulary, parts, max_tokens)
         except (KeyError, TypeError, re.error):
             return None
 

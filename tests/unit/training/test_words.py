@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from training.errors import DataUnreadable
-from training.words import load_glove
+from training.words import PAD, UNKNOWN, build_tokenizer, load_glove
+from worker.inference.cleaning import PLACEHOLDERS
 
 
 def test_glove_is_read_as_its_own_text_and_as_arrays(tmp_path: Path) -> None:
@@ -17,6 +18,25 @@ def test_glove_is_read_as_its_own_text_and_as_arrays(tmp_path: Path) -> None:
         words, read = load_glove(tmp_path / name)
         assert words == ["the", ","]
         np.testing.assert_array_equal(read, vectors)
+
+
+KNOWN = ["the", "to", "be", "i", "so", "happy", "a", "need", "needs", "new", "anew", "admitted", "unhappy", "tobe"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("unhappy anew", ["unhappy", "anew"]),
+        ("needstobeadmitted", ["needs", "tobe", "admitted"]),
+        ("SoHappy #sohappy", ["so", "happy", "#", "so", "happy"]),
+        ("happyx", ["happy", "x"]),
+        ("zq", ["zq"]),
+        ("can't <url>", ["can", "not", "<url>"]),
+    ],
+)
+def test_a_word_is_whole_where_it_is_known_and_else_taken_apart(text: str, tokens: list[str]) -> None:
+    tokenizer = build_tokenizer([PAD, UNKNOWN, *PLACEHOLDERS, *KNOWN, "can", "not", "#"])
+    assert tokenizer.encode(text).tokens == tokens
 
 
 @pytest.mark.parametrize(
