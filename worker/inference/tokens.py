@@ -14,7 +14,8 @@ _EMPTY = "."
 _UNSEEN = -1
 _NONE = repeat(_UNSEEN)
 _KEPT_WORDS = 16_384
-"""Words outside the vocabulary whose parts are kept."""
+"""Words outside the vocabulary whose parts are kept, if they are no longer than this."""
+_LONGEST_KEPT_CHARS = 40
 
 
 class Tokeniser:
@@ -81,7 +82,8 @@ class WordIds:
         max_tokens: int,
     ) -> None:
         self._rules, self._words, self._max_tokens = rules, word.findall, max_tokens
-        self._vocabulary, self._parts = vocabulary, functools.lru_cache(_KEPT_WORDS)(parts)
+        self._vocabulary, self._take_apart = vocabulary, parts
+        self._parts = functools.lru_cache(_KEPT_WORDS)(parts)
 
     def ids(self, text: str) -> list[int]:
         """Ids of a printable ASCII text; none where it holds no word."""
@@ -93,12 +95,13 @@ class WordIds:
         words = self._words(text)[: self._max_tokens]
         ids = list(map(self._vocabulary.get, words, _NONE))
         if _UNSEEN in ids:
-            ids = [
-                part
-                for word, known in zip(words, ids, strict=True)
-                for part in ((known,) if known >= 0 else self._parts(word))
-            ]
+            ids = [part for word, known in zip(words, ids, strict=True) for part in self._known_or_parts(word, known)]
         return ids[: self._max_tokens]
+
+    def _known_or_parts(self, word: str, known: int) -> Sequence[int]:
+        if known != _UNSEEN:
+            return (known,)
+        return self._parts(word) if len(word) <= _LONGEST_KEPT_CHARS else self._take_apart(word)
 
     @classmethod
     def read(cls, tokenizer: dict[str, Any], max_tokens: int, parts: Callable[[str], list[int]]) -> "WordIds | None":
