@@ -37,7 +37,7 @@ bundle: $(VENV)/.dev $(MPNET)
 		--source semeval --source tweeteval --source goemotions --out runs/mpnet
 	$(TRAINING) train lstm $(PREPARED) --out runs/lstm
 	$(TRAINING) distill $(PREPARED) --teacher runs/minilm --teacher runs/mpnet --student lstm --start runs/lstm \
-		--unlabelled-share 0.3 --epochs 9 --out runs/taught-lstm
+		--epochs 10 --out runs/taught-lstm
 	$(TRAINING) distill $(PREPARED) --teacher runs/minilm --teacher runs/mpnet --student encoder --base $(MINILM) \
 		--start runs/minilm --unlabelled-share 0.4 --epochs 2 --learning-rate 0.00006 --out runs/taught-encoder
 	$(TRAINING) export $(PREPARED) --run runs/taught-lstm --bundle bundles/lstm
