@@ -21,6 +21,8 @@ from worker.settings import KafkaSettings, WorkerSettings
 T = TypeVar("T")
 PARTITIONS = 4
 START_BOUND_S = 60.0
+_MOST_QUEUED = 50_000
+"""Records in a producer's own queue; it refuses more than 100,000."""
 
 
 class Stream:
@@ -81,6 +83,8 @@ class Stream:
         producer = ordered_producer(self.kafka, compression)
         failures: list[object] = []
         for number, value in enumerate(values):
+            if len(producer) > _MOST_QUEUED:
+                producer.flush(30)
             producer.produce(
                 self.kafka.raw_topic,
                 value,
