@@ -12,10 +12,8 @@ from tokenizers import Tokenizer
 
 _EMPTY = "."
 _UNSEEN = -1
-_NONE = repeat(_UNSEEN)
-_KEPT_WORDS = 16_384
-"""Words outside the vocabulary whose parts are kept, if they are no longer than this."""
-_LONGEST_KEPT_CHARS = 40
+_KEPT_WORDS, _LONGEST_KEPT_CHARS = 16_384, 40
+"""How many words outside the vocabulary have their parts kept, and how long such a word may be."""
 
 
 class Tokeniser:
@@ -93,7 +91,7 @@ class WordIds:
                 if literal in text:
                     text = pattern.sub(replacement, text)
         words = self._words(text)[: self._max_tokens]
-        ids = list(map(self._vocabulary.get, words, _NONE))
+        ids = list(map(self._vocabulary.get, words, repeat(_UNSEEN)))
         if _UNSEEN in ids:
             ids = [part for word, known in zip(words, ids, strict=True) for part in self._known_or_parts(word, known)]
         return ids[: self._max_tokens]

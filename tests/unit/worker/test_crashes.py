@@ -160,6 +160,8 @@ def test_while_there_are_suspects_one_batch_is_labelled_at_a_time(tmp_path: Path
     with ThreadPoolExecutor(2) as threads:
         work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in ((3, 1), (3, 2))]
         together.wait_for(1)
+        with together.changed:
+            assert not together.changed.wait_for(lambda: len(together.inside) == 2, 0.3)
         together.let_go.set()
         for one in work:
             one.result(30)
