@@ -35,6 +35,18 @@ def prune(tokenizer: Tokenizer, cleaned: Iterable[str], frequent: int) -> tuple[
     content["model"]["vocab"] = {piece: new[place] for piece, place in pieces.items() if place in new}
     for token in content["added_tokens"]:
         token["id"] = new[token["id"]]
-    for token in content["post_processor"]["special_tokens"].values():
-        token["ids"] = [new[place] for place in token["ids"]]
+    _renumber(content["post_processor"], new)
     return Tokenizer.from_str(json.dumps(content)), np.asarray(old)
+
+
+def _renumber(processor: dict[str, Any], new: dict[int, int]) -> None:
+    """Give what puts a text between its first and last token the new ids of those."""
+    if processor["type"] == "TemplateProcessing":
+        for token in processor["special_tokens"].values():
+            token["ids"] = [new[place] for place in token["ids"]]
+    elif processor["type"] in ("BertProcessing", "RobertaProcessing"):
+        for end in ("cls", "sep"):
+            piece, place = processor[end]
+            processor[end] = [piece, new[place]]
+    else:
+        raise ExportRefused(f"--prune-vocabulary does not know {processor['type']}; leave it out")

@@ -14,7 +14,7 @@ from schemas.emotions import EMOTIONS
 from schemas.event import EmotionEvent
 from tests.fuzz.grammar import NOW_S
 from worker.inference.bundle import TOKENIZER_FILE, read_bundle
-from worker.inference.tokens import Tokeniser
+from worker.inference.tokens import read_tokeniser
 from worker.labelling import Rules, label_batch
 from worker.records import Outcome, RawRecord
 
@@ -32,7 +32,7 @@ class TokenisingEngine:
         bundles = [read_bundle(folder) for folder in folders]
         self.manifest: BundleManifest = bundles[0].manifest
         self._tokenisers = [
-            (Tokeniser(bundle.folder / TOKENIZER_FILE, bundle.manifest.max_tokens), bundle.manifest.max_tokens)
+            (read_tokeniser(bundle.folder / TOKENIZER_FILE, bundle.manifest.max_tokens), bundle.manifest.max_tokens)
             for bundle in bundles
         ]
 

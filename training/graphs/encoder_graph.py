@@ -9,12 +9,13 @@ positions restart with every tweet), ``slot_segments`` int64 ``[rows, slots]``, 
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import openvino as ov
+import torch
 from numpy.typing import NDArray
 from openvino import opset13 as op
 
@@ -54,7 +55,8 @@ class EncoderWeights:
 
     Attributes:
         words: float32 ``[vocabulary, hidden]``.
-        positions: float32 ``[positions, hidden]``, token type 0 added where the model has types.
+        positions: float32 ``[positions, hidden]`` from a text's first token on, token type 0 added where the model has
+            types.
         head: linear layers with ReLU between them; the last gives the logits.
     """
 
@@ -66,19 +68,23 @@ class EncoderWeights:
     pooling: Literal["cls", "mean"]
     heads: int
     epsilon: float
+    distances: Array | None = None
+    """Float32 ``[2 * positions - 1, heads]``: what MPNet adds to the attention between tokens at each distance."""
 
 
 def encoder_weights(encoder: Any, head: Any) -> EncoderWeights:
-    """Weights of a transformers ``BertModel`` or ``DistilBertModel`` under mean pooling and a torch ``Linear``.
+    """Weights of an encoder of transformers under mean pooling and a torch ``Linear``.
 
     Raises:
         ExportRefused: an encoder of another layout.
     """
-    kinds = {"bert": bert_weights, "distilbert": distilbert_weights}
     kind = encoder.config.model_type
-    if kind not in kinds:
-        raise ExportRefused(f"no graph for a {kind} encoder: serve a {' or '.join(kinds)} one, or teach one with it")
-    return kinds[kind](encoder, head)
+    if kind not in _READERS:
+        raise ExportRefused(f"no graph for a {kind} encoder: serve one of {', '.join(_READERS)}, or teach one with it")
+    activation = encoder.config.activation if kind == "distilbert" else encoder.config.hidden_act
+    if activation != "gelu":
+        raise ExportRefused(f"no graph for an encoder with {activation}, only for gelu")
+    return _READERS[kind](encoder, head)
 
 
 def distilbert_weights(encoder: Any, head: Any) -> EncoderWeights:
@@ -107,19 +113,36 @@ def distilbert_weights(encoder: Any, head: Any) -> EncoderWeights:
 
 def bert_weights(encoder: Any, head: Any) -> EncoderWeights:
     """Weights of a transformers ``BertModel`` (MiniLM among them) and a torch ``Linear``; pools the mean."""
+    projections = ("self.query", "self.key", "self.value", "output.dense", "output.LayerNorm")
+    weights = _weights(encoder, head, projections)
+    types = _arrays(encoder)["embeddings.token_type_embeddings.weight"][:1]
+    return replace(weights, positions=weights.positions + types)
+
+
+def roberta_weights(encoder: Any, head: Any) -> EncoderWeights:
+    """As `bert_weights`, of a ``RobertaModel`` or ``XLMRobertaModel``: positions begin after that of padding."""
+    weights = bert_weights(encoder, head)
+    return replace(weights, positions=weights.positions[encoder.config.pad_token_id + 1 :])
+
+
+def mpnet_weights(encoder: Any, head: Any) -> EncoderWeights:
+    """Weights of a transformers ``MPNetModel`` and a torch ``Linear``; pools the mean."""
+    weights = _weights(encoder, head, ("attn.q", "attn.k", "attn.v", "attn.o", "LayerNorm"))
+    positions = weights.positions[encoder.embeddings.padding_idx + 1 :]
+    distances = torch.arange(1 - len(positions), len(positions))
+    of_bucket = _arrays(encoder)["encoder.relative_attention_bias.weight"]
+    buckets = encoder.encoder.relative_position_bucket(distances, num_buckets=len(of_bucket)).numpy()
+    return replace(weights, positions=positions, distances=of_bucket[buckets])
+
+
+def _weights(encoder: Any, head: Any, attention: Sequence[str]) -> EncoderWeights:
     state, config = _arrays(encoder), encoder.config
-    if config.hidden_act != "gelu":
-        raise ExportRefused(f"no graph for an encoder with {config.hidden_act}, only for gelu")
-    attention = tuple(f"attention.self.{name}" for name in ("query", "key", "value"))
-    rest = ("attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm")
-    layers = [
-        _layer(state, f"encoder.layer.{i}.", (*attention, "attention.output.dense"), rest)
-        for i in range(config.num_hidden_layers)
-    ]
-    types = state["embeddings.token_type_embeddings.weight"][:1]
+    projections = [f"attention.{name}" for name in attention]
+    rest = (projections[-1], "intermediate.dense", "output.dense", "output.LayerNorm")
+    layers = [_layer(state, f"encoder.layer.{i}.", projections[:-1], rest) for i in range(config.num_hidden_layers)]
     return EncoderWeights(
         words=state["embeddings.word_embeddings.weight"],
-        positions=state["embeddings.position_embeddings.weight"] + types,
+        positions=state["embeddings.position_embeddings.weight"],
         embedding_norm=_affine(state, "embeddings.LayerNorm"),
         layers=layers,
         head=[_affine(_arrays(head, "head."), "head")],
@@ -127,6 +150,15 @@ def bert_weights(encoder: Any, head: Any) -> EncoderWeights:
         heads=config.num_attention_heads,
         epsilon=config.layer_norm_eps,
     )
+
+
+_READERS = {
+    "bert": bert_weights,
+    "distilbert": distilbert_weights,
+    "mpnet": mpnet_weights,
+    "roberta": roberta_weights,
+    "xlm-roberta": roberta_weights,
+}
 
 
 def _arrays(module: Any, prefix: str = "") -> dict[str, Array]:
@@ -137,7 +169,7 @@ def _affine(state: dict[str, Array], name: str) -> Affine:
     return Affine(state[f"{name}.weight"], state[f"{name}.bias"])
 
 
-def _layer(state: dict[str, Array], prefix: str, attention: tuple[str, ...], rest: tuple[str, ...]) -> EncoderLayer:
+def _layer(state: dict[str, Array], prefix: str, attention: Sequence[str], rest: Sequence[str]) -> EncoderLayer:
     return EncoderLayer(*(_affine(state, prefix + name) for name in (*attention, *rest)))
 
 
@@ -174,13 +206,15 @@ class _Graph:
         slots = op.parameter([-1, -1, -1], np.float32)
         states = op.add(self._look_up(weights.words, ids), self._look_up(weights.positions, positions))
         states = self._norm(states, weights.embedding_norm)
-        own = self._mask(segments, segments)
+        own = self._scope(segments, segments, positions, positions)
         is_cls = weights.pooling == "cls"
         for layer in weights.layers[:-1] if is_cls else weights.layers:
             states = self._layer(layer, states, states, own)
         pooled = op.matmul(slots, states, False, False)
         if is_cls:
-            pooled = self._layer(weights.layers[-1], pooled, states, self._mask(slot_segments, segments))
+            first = op.multiply(slot_segments, np.int64(0))
+            scope = self._scope(slot_segments, segments, first, positions)
+            pooled = self._layer(weights.layers[-1], pooled, states, scope)
         for hidden in weights.head[:-1]:
             pooled = op.relu(self._linear(pooled, hidden))
         logits = op.result(self._linear(pooled, weights.head[-1]))
@@ -191,22 +225,28 @@ class _Graph:
         model.output(0).set_names({"logits"})
         return model
 
-    def _layer(self, layer: EncoderLayer, asking: Any, states: Any, mask: Any) -> Any:
+    def _layer(self, layer: EncoderLayer, asking: Any, states: Any, scope: Any) -> Any:
         query, key, value = (
             self._split(self._linear(source, projection))
             for source, projection in ((asking, layer.query), (states, layer.key), (states, layer.value))
         )
         scale = np.float32(1 / math.sqrt(self._width))
-        scores = op.add(op.multiply(op.matmul(query, key, False, True), scale), mask)
+        scores = op.add(op.multiply(op.matmul(query, key, False, True), scale), scope)
         context = op.matmul(op.softmax(scores, -1), value, False, False)
         merged = op.reshape(op.transpose(context, np.array([0, 2, 1, 3])), np.array([0, 0, -1]), True)
         attended = self._norm(op.add(asking, self._linear(merged, layer.attended)), layer.attention_norm)
         wide = op.gelu(self._linear(attended, layer.widen), "erf")
         return self._norm(op.add(attended, self._linear(wide, layer.narrow)), layer.output_norm)
 
-    def _mask(self, asking: Any, segments: Any) -> Any:
+    def _scope(self, asking: Any, segments: Any, asking_positions: Any, positions: Any) -> Any:
+        """What is added to the attention: nearly all of minus infinity between tweets, MPNet's distances within one."""
         same = op.equal(op.unsqueeze(asking, np.array([1, 3])), op.unsqueeze(segments, np.array([1, 2])))
-        return op.select(same, np.float32(0), _MASKED)
+        table = self._weights.distances
+        if table is None:
+            return op.select(same, np.float32(0), _MASKED)
+        distance = op.subtract(op.unsqueeze(positions, np.array([1])), op.unsqueeze(asking_positions, np.array([2])))
+        biases = op.gather(op.constant(table), op.add(distance, np.int64(len(table) // 2)), np.int64(0))
+        return op.select(same, op.transpose(biases, np.array([0, 3, 1, 2])), _MASKED)
 
     def _split(self, states: Any) -> Any:
         shape = np.array([0, 0, self._weights.heads, self._width])

@@ -41,7 +41,7 @@ _LONG_MARKS = re.compile(r"([^\w\s])\1{3,}")
 _LETTER_THRICE = re.compile(r"([a-z])\1\1")
 _NO_ASCII = re.compile(r"[^\x00-\x7f]")
 _NO_MARKS = bytes(code for code in range(128) if chr(code).isalnum() or chr(code).isspace() or chr(code) == "_")
-_ENOUGH_MARKS = 4
+_FOUR_ALIKE = re.compile(rb"(.)\1{3}")
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "‛": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "…": "..."})
 _ASIDE = re.compile(r"<url>|<user>|(?<!\S):[a-z0-9][a-z0-9 '.,!()&-]*:(?!\S)")
 
@@ -117,7 +117,7 @@ def _squeeze(text: str) -> str:
     if not _WORD_OF_EMOTICON.keys().isdisjoint(words):
         words = [_WORD_OF_EMOTICON.get(word, word) for word in words]
     text = " ".join(words)
-    if not is_ascii or len(text.encode().translate(None, _NO_MARKS)) >= _ENOUGH_MARKS:
+    if not is_ascii or _FOUR_ALIKE.search(text.encode().translate(None, _NO_MARKS)):
         text = _LONG_MARKS.sub(r"\1\1\1", text)
     return text
 

@@ -15,7 +15,7 @@ from worker.inference.cleaning import clean
 from worker.inference.encoder import EncoderRuntime
 from worker.inference.errors import GoldenMismatch
 from worker.inference.lstm import LstmRuntime
-from worker.inference.tokens import Tokeniser
+from worker.inference.tokens import read_tokeniser
 
 GOLDEN_TOLERANCE = {"fp32": 0.01, "bf16": 0.05, "int8": 0.05}
 """Largest change of a probability that another CPU may make; wrong weights or another tokenizer change far more."""
@@ -60,7 +60,7 @@ class BundleEngine:
         self.manifest = bundle.manifest
         self.precision = runtime.precision
         self._runtime = runtime
-        self._tokeniser = Tokeniser(bundle.folder / TOKENIZER_FILE, bundle.manifest.max_tokens)
+        self._tokeniser = read_tokeniser(bundle.folder / TOKENIZER_FILE, bundle.manifest.max_tokens)
 
     def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Raw texts to probabilities, float32 ``[n, 6]``."""

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, BertConfig, DistilBertConfig
+from transformers import AutoModel, BertConfig, DistilBertConfig, MPNetConfig, RobertaConfig, XLMRobertaConfig
 
 from schemas.bundle import BundleManifest
 from training.encoder import EncoderClassifier
@@ -16,23 +17,28 @@ from worker.inference.bundle import Bundle
 from worker.inference.encoder import EncoderRuntime, packed, served_precision
 
 VOCABULARY = 300
-BERT = BertConfig(
-    vocab_size=VOCABULARY,
-    hidden_size=64,
-    intermediate_size=128,
-    num_hidden_layers=3,
-    num_attention_heads=4,
-    initializer_range=0.2,
-)
-DISTILBERT = DistilBertConfig(
-    vocab_size=VOCABULARY, dim=64, hidden_dim=128, n_layers=3, n_heads=4, initializer_range=0.2
-)
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "initializer_range": 0.2,
+}
+CONFIGS: dict[str, Any] = {
+    "bert": BertConfig(**SIZES),
+    "distilbert": DistilBertConfig(
+        vocab_size=VOCABULARY, dim=64, hidden_dim=128, n_layers=3, n_heads=4, initializer_range=0.2
+    ),
+    "mpnet": MPNetConfig(**SIZES, max_position_embeddings=130),
+    "roberta": RobertaConfig(**SIZES, max_position_embeddings=130),
+    "xlm-roberta": XLMRobertaConfig(**SIZES, max_position_embeddings=130),
+}
 
 
 def build_model(kind: str) -> EncoderClassifier:
     torch.manual_seed(1)
-    model = EncoderClassifier(AutoModel.from_config(BERT if kind == "bert" else DISTILBERT))  # type: ignore[no-untyped-call]
-    return model.eval()
+    return EncoderClassifier(AutoModel.from_config(CONFIGS[kind])).eval()  # type: ignore[no-untyped-call]
 
 
 def build_runtime(
@@ -64,7 +70,7 @@ def tweets(number: int) -> list[list[int]]:
     return [random.integers(5, VOCABULARY, random.integers(1, 70)).tolist() for _ in range(number)]
 
 
-@pytest.mark.parametrize("kind", ["bert", "distilbert"])
+@pytest.mark.parametrize("kind", CONFIGS)
 def test_packed_rows_answer_as_transformers_does_one_tweet_at_a_time(kind: str, tmp_path: Path) -> None:
     model, ids = build_model(kind), tweets(60)
     given = build_runtime(model, tmp_path).logits(ids)
@@ -111,8 +117,11 @@ def test_bf16_is_served_only_where_the_cpu_computes_in_it() -> None:
     assert served_precision("int8", frozenset({"avx2"})) == "int8"
 
 
-def test_an_encoder_without_a_graph_is_refused_with_its_name() -> None:
-    model = build_model("bert")
-    model.encoder.config.model_type = "mpnet"
-    with pytest.raises(ExportRefused, match="mpnet"):
+@pytest.mark.parametrize(
+    ("setting", "value", "said"), [("model_type", "albert", "albert"), ("hidden_act", "relu", "relu, only for gelu")]
+)
+def test_an_encoder_without_a_graph_is_refused_with_what_is_odd(setting: str, value: str, said: str) -> None:
+    model = EncoderClassifier(AutoModel.from_config(BertConfig(**SIZES)))  # type: ignore[no-untyped-call]
+    setattr(model.encoder.config, setting, value)
+    with pytest.raises(ExportRefused, match=said):
         encoder_weights(model.encoder, model.head)

@@ -10,10 +10,13 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from worker.commands.bench.load import read_texts
 from worker.inference.bundle import TOKENIZER_FILE
 from worker.inference.cleaning import clean
-from worker.inference.tokens import Tokeniser
+from worker.inference.tokens import LibraryTokeniser, read_tokeniser
+from worker.inference.words import WordParts, WordTokeniser
 from worker.settings import DEFAULT_BUNDLE
 
-SHIPPED = Tokeniser(DEFAULT_BUNDLE / TOKENIZER_FILE, 12)
+FILE = DEFAULT_BUNDLE / TOKENIZER_FILE
+SHIPPED = read_tokeniser(FILE, 12)
+LIBRARY = LibraryTokeniser(FILE.read_text(encoding="utf-8"), 12)
 PIECES = [
     *"abcdst '_-!<>.0",
     "can't",
@@ -55,14 +58,32 @@ PLAIN = st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(st
 @settings(max_examples=1000, deadline=None)
 @example("")
 @example("can't've won'twon't 's's'm x's'd n't_")
-def test_word_ids_are_the_tokenizer_s(text: str) -> None:
-    assert SHIPPED.ids([text, "happy", text]) == SHIPPED.ids_the_long_way([text, "happy", text])
+@example("中文中" * 9 + "happyhappy")
+def test_word_ids_are_the_library_s(text: str) -> None:
+    assert SHIPPED.ids([text, "happy", text]) == LIBRARY.ids([text, "happy", text])
 
 
-def test_word_ids_of_tweets_are_the_tokenizer_s() -> None:
+def test_word_ids_of_tweets_are_the_library_s() -> None:
     cleaned = [clean(text) for text in read_texts()]
-    assert SHIPPED.ids(cleaned) == SHIPPED.ids_the_long_way(cleaned)
-    assert SHIPPED._words is not None
+    assert SHIPPED.ids(cleaned) == LIBRARY.ids(cleaned)
+    assert isinstance(SHIPPED, WordTokeniser)
+
+
+LETTERS = st.sampled_from("aabcd中é")
+WORDS = st.text(LETTERS, min_size=1, max_size=4)
+
+
+@given(st.dictionaries(WORDS, st.floats(-9, 0), min_size=1), st.text(LETTERS, max_size=24))
+@settings(max_examples=1000, deadline=None)
+def test_a_word_has_the_library_s_parts(scores: dict[str, float], word: str) -> None:
+    pieces = [("<unk>", -5.0), *scores.items()]
+    library = Tokenizer(models.Unigram(pieces, 0))
+    ids = {piece: index for index, (piece, _) in enumerate(pieces)}
+    assert WordParts(ids, [score for _, score in pieces], 0)(word) == library.encode(word).ids
+
+
+def test_tokens_say_what_the_model_knows() -> None:
+    assert SHIPPED.tokens("so #treatcustomersfairly 中文") == ["so", "#", "treat", "customers", "fairly", "<unk>"]
 
 
 def of_words(**changes: object) -> Tokenizer:
@@ -84,9 +105,7 @@ def of_words(**changes: object) -> Tokenizer:
         {"model": models.WordLevel({"<unk>": 0, "a": 1}, unk_token="<unk>")},  # noqa: S106 - a word
     ],
 )
-def test_a_tokenizer_of_another_make_goes_the_long_way(changes: dict[str, object], tmp_path: Path) -> None:
+def test_a_tokenizer_of_another_make_is_left_to_the_library(changes: dict[str, object], tmp_path: Path) -> None:
     file = tmp_path / TOKENIZER_FILE
     of_words(**changes).save(str(file))
-    tokeniser = Tokeniser(file, 8)
-    assert tokeniser._words is None
-    assert tokeniser.ids(["a b a"]) == tokeniser.ids_the_long_way(["a b a"])
+    assert isinstance(read_tokeniser(file, 8), LibraryTokeniser)

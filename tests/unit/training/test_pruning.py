@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
+from tokenizers.processors import BertProcessing, ByteLevel, RobertaProcessing
 
 from tests.encoders import FILLER, build_bert
 from training.encoder import load_encoder
@@ -19,6 +20,20 @@ def test_seen_pieces_keep_their_rows_and_other_words_fall_into_smaller_ones(tmp_
     text = pruned.encode("<user> my day is kiss zebra qq")
     assert text.tokens == ["[CLS]", "<user>", "my", "day", "is", "kiss", "[UNK]", "q", "##q", "[SEP]"]
     assert list(rows[text.ids]) == [whole.token_to_id(piece) for piece in text.tokens]
+
+
+def test_ends_of_any_make_get_their_new_ids(tmp_path: Path) -> None:
+    build_bert(tmp_path)
+    whole = load_encoder(str(tmp_path))[0].backend_tokenizer
+    last, first = ((piece, whole.token_to_id(piece)) for piece in ("[SEP]", "[CLS]"))
+    for processor in (BertProcessing(last, first), RobertaProcessing(last, first)):
+        whole.post_processor = processor
+        pruned, _ = prune(whole, ["kiss"], frequent=0)
+        assert pruned.encode("kiss").tokens == ["[CLS]", "kiss", "[SEP]"]
+        assert pruned.encode("kiss").ids == [pruned.token_to_id(piece) for piece in ("[CLS]", "kiss", "[SEP]")]
+    whole.post_processor = ByteLevel()
+    with pytest.raises(ExportRefused, match="does not know ByteLevel"):
+        prune(whole, [], frequent=0)
 
 
 def test_the_first_of_the_vocabulary_stay_without_being_seen(tmp_path: Path) -> None:

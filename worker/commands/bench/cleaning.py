@@ -21,10 +21,10 @@ def cleaning(worker: WorkerSettings, asked: LoadOptions, target: Target) -> None
     from worker.inference.bundle import TOKENIZER_FILE
     from worker.inference.cleaning import clean
     from worker.inference.engine import load_engine
-    from worker.inference.tokens import Tokeniser
+    from worker.inference.tokens import read_tokeniser
 
     served = load_engine(worker.bundle, threads=worker.threads)
-    tokeniser = Tokeniser(worker.bundle / TOKENIZER_FILE, served.manifest.max_tokens)
+    tokeniser = read_tokeniser(worker.bundle / TOKENIZER_FILE, served.manifest.max_tokens)
     load = asked.load()
     cleaned = [clean(text) for text in load]
 
