@@ -241,6 +241,7 @@ class ApacheKafka(LocalBroker):
             raise BrokerNotStarted("Apache Kafka needs Java 17 or newer, and there is no `java` on the PATH")
         return [
             java,
+            "-XX:TieredStopAtLevel=1",  # it lives for minutes: compiling code twice costs more than it saves
             "-Xms128m",
             f"-Xmx{self.heap_mb}m",
             "-cp",
