@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as op
 
 from training.errors import ExportRefused
-from worker.inference.encoder import GRAPH_FILE, WEIGHTS_FILE
+from worker.inference.encoder import GRAPH_FILE, WEIGHTS_FILE, computes_in_bf16
 
 Array = NDArray[np.float32]
 _INPUTS = ("token_ids", "position_ids", "segment_ids", "slot_segments", "slot_weights")
@@ -173,13 +173,14 @@ def _layer(state: dict[str, Array], prefix: str, attention: Sequence[str], rest:
     return EncoderLayer(*(_affine(state, prefix + name) for name in (*attention, *rest)))
 
 
-PRECISIONS: tuple[tuple[Literal["int8", "bf16", "fp32"], bool], ...] = (
-    ("int8", True),
-    ("int8", False),
-    ("bf16", False),
-    ("fp32", False),
-)
-"""What to try, the fastest and smallest first: precision, and whether activations are int8 too (a scale per token)."""
+Precision = tuple[Literal["int8", "bf16", "fp32"], bool]
+"""What weights are kept in, and whether activations are int8 too (a scale per token)."""
+
+
+def precisions(flags: frozenset[str]) -> tuple[Precision, ...]:
+    """What to try, the smallest that is fast on such a CPU first: int8 weights compute in bf16 where it can."""
+    with_float_activations: tuple[Precision, ...] = (("int8", False), ("bf16", False), ("fp32", False))
+    return with_float_activations if computes_in_bf16(flags) else (("int8", True), *with_float_activations)
 
 
 def graph_files(weights: EncoderWeights, *, int8: bool) -> dict[str, bytes]:

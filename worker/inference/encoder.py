@@ -17,7 +17,8 @@ GRAPH_FILE = "model.xml"
 WEIGHTS_FILE = "model.bin"
 ROW_TOKENS = 64
 """Room of a row at least; longer tweets make longer rows."""
-ROWS_PER_CALL = 8
+ROWS_PER_CALL = 32
+"""Large calls read the weights seldom; still larger ones gain nothing (ADR 25)."""
 _TIME_STEP, _SLOT_STEP = 16, 4
 """What the shape of a call is rounded up to: OpenVINO keeps about a megabyte for each shape that it has seen."""
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
@@ -43,14 +44,15 @@ class EncoderRuntime:
                 f"{bundle.folder}: architecture needs pooling (cls or mean) and hidden_size; export again"
             )
         quantised = bool(bundle.manifest.architecture.get("quantised_activations"))
-        self.precision = served_precision(bundle.manifest.precision, cpu_flags())
+        kept = bundle.manifest.precision
+        self.precision = served_precision(kept, cpu_flags(), quantised_activations=quantised)
         self._pools_cls = pooling == "cls"
         core = _openvino().Core()
-        self._model = core.compile_model(
-            core.read_model(bundle.folder / GRAPH_FILE, bundle.folder / WEIGHTS_FILE),
-            "CPU",
-            compile_options(self.precision, threads, hidden if quantised else 0),
-        )
+        graph = core.read_model(bundle.folder / GRAPH_FILE, bundle.folder / WEIGHTS_FILE)
+        if self.precision != kept == "int8":
+            _unpack(graph)
+        options = compile_options(self.precision, threads, hidden if quantised else 0)
+        self._model = core.compile_model(graph, "CPU", options)
         self._threads = threads
         self._idle = SimpleQueue[Any]()
         for _ in range(threads):
@@ -137,9 +139,29 @@ def compile_options(precision: str, threads: int, quantisation_group: int) -> di
     }
 
 
-def served_precision(wanted: str, flags: frozenset[str]) -> str:
-    """What runs on a CPU with these flags: bf16 only where the hardware computes in it, else fp32; int8 as it is."""
-    return "fp32" if wanted == "bf16" and not flags & _BF16_FLAGS else wanted
+def served_precision(kept: str, flags: frozenset[str], *, quantised_activations: bool = False) -> str:
+    """What runs on a CPU with these flags, of a bundle that keeps its weights in ``kept`` (ADR 25).
+
+    Where the hardware computes in bf16, so do all but fp32 bundles and those with int8 activations; elsewhere bf16
+    bundles compute in fp32, and int8 ones multiply by their int8 weights as they are.
+    """
+    if computes_in_bf16(flags):
+        return "bf16" if kept == "int8" and not quantised_activations else kept
+    return "fp32" if kept == "bf16" else kept
+
+
+def computes_in_bf16(flags: frozenset[str]) -> bool:
+    """Whether the hardware does; elsewhere bf16 is emulated, slower than fp32."""
+    return bool(flags & _BF16_FLAGS)
+
+
+def _unpack(graph: Any) -> None:
+    """Make floats of int8 weights once, instead of in every call."""
+    from openvino.passes import ConstantFolding, Manager  # noqa: PLC0415 - as in `_openvino`
+
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(graph)
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from transformers import AutoModel, BertConfig, DistilBertConfig, MPNetConfig, RobertaConfig, XLMRobertaConfig
 
 from schemas.bundle import BundleManifest
@@ -15,6 +16,7 @@ from training.errors import ExportRefused
 from training.graphs.encoder_graph import encoder_weights, graph_files
 from worker.inference.bundle import Bundle
 from worker.inference.encoder import EncoderRuntime, packed, served_precision
+from worker.inference.engine import softmax
 
 VOCABULARY = 300
 SIZES: dict[str, Any] = {
@@ -111,10 +113,33 @@ def test_every_tweet_is_packed_once_and_fits_its_row() -> None:
     assert len(rows) < len(lengths)
 
 
-def test_bf16_is_served_only_where_the_cpu_computes_in_it() -> None:
-    assert served_precision("bf16", frozenset({"avx2"})) == "fp32"
-    assert served_precision("bf16", frozenset({"avx512_bf16"})) == "bf16"
-    assert served_precision("int8", frozenset({"avx2"})) == "int8"
+BF16, PLAIN = frozenset({"avx512_bf16"}), frozenset({"avx2"})
+
+
+@pytest.mark.parametrize(
+    ("kept", "quantised_activations", "on_bf16", "elsewhere"),
+    [
+        ("fp32", False, "fp32", "fp32"),
+        ("bf16", False, "bf16", "fp32"),
+        ("int8", False, "bf16", "int8"),
+        ("int8", True, "int8", "int8"),
+    ],
+)
+def test_bf16_is_served_only_where_the_cpu_computes_in_it(
+    kept: str, quantised_activations: bool, on_bf16: str, elsewhere: str
+) -> None:
+    assert served_precision(kept, BF16, quantised_activations=quantised_activations) == on_bf16
+    assert served_precision(kept, PLAIN, quantised_activations=quantised_activations) == elsewhere
+
+
+def test_int8_weights_answer_alike_in_bf16_and_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, ids = build_model("bert"), tweets(60)
+
+    def answers(flags: frozenset[str]) -> NDArray[np.float32]:
+        monkeypatch.setattr("worker.inference.encoder.cpu_flags", lambda: flags)
+        return softmax(build_runtime(model, tmp_path, precision="int8").logits(ids))
+
+    np.testing.assert_allclose(answers(BF16), answers(PLAIN), atol=0.05)
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,13 @@ from schemas.emotions import EMOTIONS
 from training.graphs.encoder_graph import Affine, EncoderWeights, distilbert_weights, graph_files, linear
 from worker.inference.bundle import GOLDEN_FILE, TOKENIZER_FILE, read_bundle, write_bundle
 from worker.inference.cleaning import clean
-from worker.inference.encoder import compile_options, cpu_flags, served_precision
+from worker.inference.encoder import compile_options, computes_in_bf16, cpu_flags
 from worker.inference.engine import Engine, load_engine
 
 
 def precisions() -> tuple[Literal["int8", "bf16", "fp32"], ...]:
     """What this CPU computes in."""
-    return ("int8", "bf16", "fp32") if served_precision("bf16", cpu_flags()) == "bf16" else ("int8", "fp32")
+    return ("int8", "bf16", "fp32") if computes_in_bf16(cpu_flags()) else ("int8", "fp32")
 
 
 @dataclass(frozen=True, slots=True)
