@@ -23,7 +23,7 @@ from worker.settings import WorkerSettings
 PARTS = ("transformer", "lstm", "worker")
 LOOP = ("-m", "worker.commands.bench.plain_loop")
 _BATCH = 32
-_SHARES = {"transformer": 1 / 32, "lstm": 1 / 6, "encoder": 1 / 6}
+_SHARES = {"transformer": 1 / 32, "lstm": 1 / 6, "encoder": 1 / 3}
 """Of --tweets: what is slow gets fewer."""
 
 
@@ -45,15 +45,16 @@ def compare(
 ) -> None:
     """Beside transformers' pipeline, Keras and a plain Kafka loop, in rounds that take turns.
 
-    transformer: a DistilBERT of random weights, with the tokenizer of --encoder, beside the pipeline in torch fp32,
-    batches of 32, and beside its bare matrix products. lstm: --bundle, and random weights of 256, 128 and 128 units,
-    beside Keras. worker: both bundles on the broker beside a plain confluent-kafka loop and beside their engines alone.
+    transformer: a DistilBERT of random weights, with the tokenizer of --encoder, in batches of 32 and of --max-batch,
+    beside the pipeline in torch fp32 with batches of 32, and beside its bare matrix products. lstm: --bundle, and
+    random weights of 256, 128 and 128 units, beside Keras. worker: both bundles on the broker beside a plain
+    confluent-kafka loop and beside their engines alone.
     """
     settings = {name: getattr(worker, name) for name in MEASURED}
     settings |= {"encoder": encoder, "parts": parts, "kafka_home": kafka_home, "partitions": partitions}
     report = Report("compare", settings_of(asked, **settings))
     if "transformer" in parts:
-        _transformer(report, encoder, worker.threads, asked)
+        _transformer(report, encoder, worker, asked)
     if "lstm" in parts:
         _lstm(report, worker, asked)
     if "worker" in parts:
@@ -65,26 +66,28 @@ def compare(
     publish(report, target)
 
 
-def _transformer(report: Report, encoder: Path, threads: int | None, asked: LoadOptions) -> None:
-    load = asked.load()[: max(_BATCH, round(asked.tweets * _SHARES["transformer"]))]
+def _transformer(report: Report, encoder: Path, worker: WorkerSettings, asked: LoadOptions) -> None:
+    load = asked.load()[: max(worker.max_batch, round(asked.tweets * _SHARES["transformer"]))]
     with _bench_extra(), tempfile.TemporaryDirectory(prefix="bench-") as made:
         from worker.commands.bench.torch_rival import build_rival
 
-        rival = build_rival(encoder, Path(made), threads)
-        precisions = tuple(rival.engines)
+        rival = build_rival(encoder, Path(made), worker.threads)
+        ways = [(p, batch) for p in rival.engines for batch in dict.fromkeys((_BATCH, worker.max_batch))]
         works: list[Callable[[], object]] = [lambda: rival.pipeline(load, _BATCH)]
-        works += [scoring(rival.engines[precision], load, _BATCH) for precision in precisions]
-        works += [rival.matrix_products(precision, load, _BATCH) for precision in precisions]
+        works += [scoring(rival.engines[precision], load, batch) for precision, batch in ways]
+        works += [rival.matrix_products(precision, load, batch) for precision, batch in ways]
         answers = rival.pipeline(load, _BATCH)
-        change = {p: float(np.abs(rival.engines[p].predict(load) - answers).max()) for p in precisions}
+        change = {p: float(np.abs(engine.predict(load) - answers).max()) for p, engine in rival.engines.items()}
         slow, *rest = rounds(works, asked.runs)
     _add_rate(report, "DistilBERT: transformers.pipeline, torch fp32", slow, len(load))
-    for precision, fast, limit in zip(precisions, rest[: len(precisions)], rest[len(precisions) :], strict=True):
-        _beside(report, f"DistilBERT: engine, {precision}", fast, slow, len(load))
-        report.add(f"DistilBERT: engine, {precision}, largest change", "probability", Spread.of([change[precision]]))
-        _add_rate(report, f"DistilBERT: bare matrix products, {precision}", limit, len(load))
+    for precision, changed in change.items():
+        report.add(f"DistilBERT: engine, {precision}, largest change", "probability", Spread.of([changed]))
+    for (precision, batch), fast, limit in zip(ways, rest[: len(ways)], rest[len(ways) :], strict=True):
+        way = f"{precision}, batches of {batch}"
+        _beside(report, f"DistilBERT: engine, {way}", fast, slow, len(load))
+        _add_rate(report, f"DistilBERT: bare matrix products, {way}", limit, len(load))
         shares = [bare.seconds / whole.seconds * 100 for bare, whole in zip(limit, fast, strict=True)]
-        report.add(f"DistilBERT: engine, {precision}, share of them", "%", Spread.of(shares))
+        report.add(f"DistilBERT: engine, {way}, share of them", "%", Spread.of(shares))
 
 
 def _lstm(report: Report, worker: WorkerSettings, asked: LoadOptions) -> None:
