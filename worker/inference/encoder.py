@@ -58,27 +58,31 @@ class EncoderRuntime:
         for _ in range(threads):
             self._idle.put(self._model.create_infer_request())
         self._calls = ThreadPoolExecutor(threads, thread_name_prefix="encoder")
+        # OpenVINO's binding prepares itself in its first call; two threads that make it wait for each other for ever.
+        self._call([[0]], [[0]], np.empty((1, len(EMOTIONS)), np.float32))
 
     def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Float32 ``[n, 6]`` in the order of ``token_ids``; each holds at least one."""
         out = np.empty((len(token_ids), len(EMOTIONS)), np.float32)
         rows = packed([len(ids) for ids in token_ids])
         size = min(ROWS_PER_CALL, -(-len(rows) // self._threads))
-
-        def call(start: int) -> None:
-            some = rows[start : start + size]
-            request = self._idle.get()
-            try:
-                request.infer(self._feed(some, token_ids))
-                given = request.get_output_tensor(0).data
-                for row, tweets in enumerate(some):
-                    out[tweets] = given[row, : len(tweets)]
-            finally:
-                self._idle.put(request)
-
-        for _ in self._calls.map(call, range(0, len(rows), size)):
+        parts = (rows[start : start + size] for start in range(0, len(rows), size))
+        for _ in self._calls.map(lambda part: self._call(part, token_ids, out), parts):
             pass
         return out
+
+    def _call(
+        self, rows: Sequence[Sequence[int]], token_ids: Sequence[Sequence[int]], out: NDArray[np.float32]
+    ) -> None:
+        """Put the logits of the tweets in ``rows`` into their places of ``out``."""
+        request = self._idle.get()
+        try:
+            request.infer(self._feed(rows, token_ids))
+            given = request.get_output_tensor(0).data
+            for row, tweets in enumerate(rows):
+                out[tweets] = given[row, : len(tweets)]
+        finally:
+            self._idle.put(request)
 
     def _feed(self, rows: Sequence[Sequence[int]], token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[Any]]:
         time = _rounded_up(max(sum(len(token_ids[i]) for i in tweets) for tweets in rows), _TIME_STEP)

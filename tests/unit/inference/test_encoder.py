@@ -1,5 +1,6 @@
 """The packed encoder graph against transformers, and its independence from the batch."""
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,19 @@ def test_threads_do_not_change_an_answer(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     one = build_runtime(model, tmp_path / "one").logits(ids)
     np.testing.assert_allclose(build_runtime(model, tmp_path, threads=3).logits(ids), one, atol=1e-3)
+
+
+def test_the_first_call_is_made_by_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    callers = []
+    call = EncoderRuntime._call
+
+    def noted(*given: Any) -> None:
+        callers.append(threading.current_thread())
+        call(*given)
+
+    monkeypatch.setattr(EncoderRuntime, "_call", noted)
+    build_runtime(build_model("bert"), tmp_path, threads=2)
+    assert callers == [threading.current_thread()]
 
 
 @pytest.mark.timeout(60)
