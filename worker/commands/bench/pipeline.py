@@ -49,7 +49,7 @@ def pipeline(
     report.add("whole worker, CPU", "ms/tweet", cpu_of(runs_of_worker))
     report.add("broker, CPU", "ms/tweet", Spread.of([run.broker_cpu_s / run.tweets * 1000 for run in runs_of_worker]))
     clean_ms = median(
-        seconds(lambda: [clean(text) for text in loads[0]]) / asked.tweets * 1000 for _ in range(asked.runs)
+        seconds(lambda: [clean(text) for text in loads[0]]) / len(loads[0]) * 1000 for _ in range(asked.runs)
     )
     report.add("edge: no model, cleaning included", "tweets/s", Spread.of([run.rate for run in edge]))
     report.add("edge: no model, cleaning included, CPU", "ms/tweet", cpu_of(edge))

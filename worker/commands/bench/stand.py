@@ -196,7 +196,11 @@ class Stand:
             consumer.close()
 
     def drain(self, program: Running, values: Sequence[bytes], *, skipped: float = 0.15) -> Drained:
-        """Produce a backlog and measure while it shrinks; the first share of ``skipped`` is warm-up."""
+        """Produce a backlog and measure while it shrinks; the first share of ``skipped`` is warm-up.
+
+        Raises:
+            click.ClickException: it was done between two looks at it.
+        """
         before = self.published()
         self.produce(values)
         marks: list[tuple[int, float, float, float]] = []
@@ -212,6 +216,8 @@ class Stand:
         program.wait(lambda: mark_at(len(values)), "does not publish all")
         first, last = marks
         tweets, seconds, cpu_s, broker_cpu_s = (b - a for a, b in zip(first, last, strict=True))
+        if not tweets:
+            raise click.ClickException(f"{len(values)} tweets are too few to measure; take more --tweets")
         return Drained(int(tweets), seconds, cpu_s, broker_cpu_s)
 
     def check(self, program: Running, tweets: int, *, counts: bool = True) -> None:

@@ -52,26 +52,28 @@ class TorchRival:
         return np.asarray([[scores[emotion] for emotion in EMOTIONS] for scores in by_label], np.float32)
 
     def matrix_products(self, precision: str, texts: Sequence[str], batch: int) -> Callable[[], None]:
-        """A call that multiplies by all matrices of the layers, as often as ``texts`` in batches need it.
+        """A call that multiplies by all matrices of the layers, as often as ``texts`` need it, all threads alike.
 
         No attention, no norms, no padding: nothing that runs these matrices through this runtime is faster.
         """
         engine = self.engines[precision]
         tokens = sum(len(engine.tokens(clean(text))) for text in texts)
-        times = len(texts) / batch
+        each = max(1, round(len(texts) / batch / self.threads))
+        times = each * self.threads
         states = np.random.default_rng(1).normal(size=(round(tokens / times), self.weights.words.shape[1]))
         options = compile_options(precision, self.threads, states.shape[1] if precision == "int8" else 0)
-        model = ov.Core().compile_model(_products(self.weights, batch, int8=precision == "int8"), "CPU", options)
+        model = ov.Core().compile_model(
+            _products(self.weights, len(texts) // times, int8=precision == "int8"), "CPU", options
+        )
         requests = [model.create_infer_request() for _ in range(self.threads)]
-        given, shares = states.astype(np.float32), np.array_split(range(round(times)), self.threads)
-        calls = ThreadPoolExecutor(self.threads)
+        given, calls = states.astype(np.float32), ThreadPoolExecutor(self.threads)
 
-        def some(request: Any, share: NDArray[np.intp]) -> None:
-            for _ in share:
+        def some(request: Any) -> None:
+            for _ in range(each):
                 request.infer([given])
 
         def multiply() -> None:
-            for _ in calls.map(some, requests, shares):
+            for _ in calls.map(some, requests):
                 pass
 
         return multiply
