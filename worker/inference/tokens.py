@@ -7,9 +7,7 @@ from typing import Protocol
 
 from tokenizers import Tokenizer
 
-from worker.inference.words import WordTokeniser
-
-_EMPTY = "."
+from worker.inference.words import STANDS_FOR_NOTHING, WordTokeniser
 
 
 class Tokeniser(Protocol):
@@ -38,7 +36,7 @@ class LibraryTokeniser:
     def ids(self, cleaned: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, at least one and at most ``max_tokens``."""
         encodings = self._whole.encode_batch_fast(list(cleaned))
-        return [encoding.ids or self._whole.encode(_EMPTY).ids for encoding in encodings]
+        return [encoding.ids or self._whole.encode(STANDS_FOR_NOTHING).ids for encoding in encodings]
 
     def tokens(self, cleaned: str) -> list[str]:
         """What the model sees of a cleaned text."""

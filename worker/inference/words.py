@@ -10,11 +10,15 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+STANDS_FOR_NOTHING = "."
+"""What a text without any token is read as."""
 _UNSEEN = -1
 _KEPT_WORDS, _LONGEST_KEPT_CHARS = 16_384, 40
 """How many words outside the vocabulary have their parts kept, and how long such a word may be."""
 _UNKNOWN_COSTS = 10.0
 """How much less likely than the rarest piece an unknown letter is (`tokenizers`, as sentencepiece)."""
+_NO_WORDS = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
+_APOSTROPHE_RULE = re.compile(r"(?:\\b)?([a-z]*'[a-z]+)\\b")
 
 
 class WordParts:
@@ -85,7 +89,7 @@ class WordTokeniser:
         self._vocabulary, self._names = vocabulary, list(vocabulary)
         self._take_apart, self._library = parts, library
         self._kept_parts = functools.lru_cache(_KEPT_WORDS)(parts)
-        self._empty = self._ids_of([_EMPTY])
+        self._empty = self._ids_of([STANDS_FOR_NOTHING])
 
     def ids(self, cleaned: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, at least one and at most ``max_tokens``."""
@@ -136,11 +140,6 @@ class WordTokeniser:
             return cls(rules, word, vocabulary, parts, library, max_tokens)
         except (KeyError, TypeError, re.error):
             return None
-
-
-_EMPTY = "."
-_NO_WORDS = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
-_APOSTROPHE_RULE = re.compile(r"(?:\\b)?([a-z]*'[a-z]+)\\b")
 
 
 def _rules(normalizer: dict[str, Any]) -> list[tuple[str, re.Pattern[str], str]] | None:
