@@ -183,7 +183,7 @@ def export_encoder(
     import torch  # noqa: PLC0415 - loaded only here
 
     from training.encoder import EncoderSizes, encode, load_run, predict_logits  # noqa: PLC0415 - torch
-    from training.graphs.encoder_graph import encoder_weights, graph_files, precisions  # noqa: PLC0415 - OpenVINO
+    from training.graphs.encoder_graph import encoder_weights, graph_files, precision_candidates  # noqa: PLC0415 - OpenVINO
 
     rows, made = read_rows(prepared), json.loads((run / RUN_FILE).read_text())
     tokenizer, model = load_run(run)
@@ -195,7 +195,7 @@ def export_encoder(
         words, kept = prune(words, rows.loc[rows["split"] == "train", "cleaned"], frequent)
         weights = replace(weights, words=weights.words[kept])
     refusals = []
-    for precision, quantised_activations in precisions(cpu_flags()):
+    for precision, quantised_activations in precision_candidates(cpu_flags()):
         candidate = Candidate(
             name=name,
             kind="distilbert" if config.model_type == "distilbert" else "encoder",

@@ -58,6 +58,8 @@ class EncoderWeights:
         positions: float32 ``[positions, hidden]`` from a text's first token on, token type 0 added where the model has
             types.
         head: linear layers with ReLU between them; the last gives the logits.
+        distances: float32 ``[2 * positions - 1, heads]``, what MPNet adds to the attention between tokens at each
+            distance; other encoders add nothing.
     """
 
     words: Array
@@ -69,7 +71,6 @@ class EncoderWeights:
     heads: int
     epsilon: float
     distances: Array | None = None
-    """Float32 ``[2 * positions - 1, heads]``: what MPNet adds to the attention between tokens at each distance."""
 
 
 def encoder_weights(encoder: Any, head: Any) -> EncoderWeights:
@@ -177,7 +178,7 @@ Precision = tuple[Literal["int8", "bf16", "fp32"], bool]
 """What weights are kept in, and whether activations are int8 too (a scale per token)."""
 
 
-def precisions(flags: frozenset[str]) -> tuple[Precision, ...]:
+def precision_candidates(flags: frozenset[str]) -> tuple[Precision, ...]:
     """What to try, the smallest that is fast on such a CPU first: int8 weights compute in bf16 where it can."""
     with_float_activations: tuple[Precision, ...] = (("int8", False), ("bf16", False), ("fp32", False))
     return with_float_activations if computes_in_bf16(flags) else (("int8", True), *with_float_activations)

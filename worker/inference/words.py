@@ -132,7 +132,8 @@ class WordTokeniser:
             word = _word(tokenizer["pre_tokenizer"])
             model = tokenizer["model"]
             is_plain = not tokenizer["added_tokens"] and tokenizer["post_processor"] is None
-            if rules is None or word is None or not is_plain or model["type"] != "Unigram" or model["byte_fallback"]:
+            is_unigram = model["type"] == "Unigram" and model["unk_id"] is not None and not model["byte_fallback"]
+            if rules is None or word is None or not (is_plain and is_unigram):
                 return None
             vocabulary = {piece: index for index, (piece, _) in enumerate(model["vocab"])}
             parts = WordParts(vocabulary, [score for _, score in model["vocab"]], model["unk_id"])

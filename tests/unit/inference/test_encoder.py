@@ -14,9 +14,9 @@ from transformers import AutoModel, BertConfig, DistilBertConfig, MPNetConfig, R
 from schemas.bundle import BundleManifest
 from training.encoder import EncoderClassifier
 from training.errors import ExportRefused
-from training.graphs.encoder_graph import encoder_weights, graph_files
+from training.graphs.encoder_graph import encoder_weights, graph_files, precision_candidates
 from worker.inference.bundle import Bundle
-from worker.inference.encoder import EncoderRuntime, packed, served_precision
+from worker.inference.encoder import EncoderRuntime, computes_in_bf16, cpu_flags, packed, served_precision
 from worker.inference.engine import softmax
 
 VOCABULARY = 300
@@ -146,6 +146,12 @@ def test_bf16_is_served_only_where_the_cpu_computes_in_it(
     assert served_precision(kept, PLAIN, quantised_activations=quantised_activations) == elsewhere
 
 
+def test_what_computes_in_bf16_is_tried_first_where_the_cpu_can() -> None:
+    assert precision_candidates(BF16) == (("int8", False), ("bf16", False), ("fp32", False))
+    assert precision_candidates(PLAIN) == (("int8", True), ("int8", False), ("bf16", False), ("fp32", False))
+
+
+@pytest.mark.skipif(not computes_in_bf16(cpu_flags()), reason="OpenVINO compiles nothing in bf16 for this CPU")
 def test_int8_weights_answer_alike_in_bf16_and_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, ids = build_model("bert"), tweets(60)
 

@@ -102,6 +102,7 @@ def of_words(**changes: object) -> Tokenizer:
         {"normalizer": normalizers.Lowercase()},
         {"normalizer": normalizers.Sequence([normalizers.NFKC()])},
         {"normalizer": normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace("a", "b")])},
+        {"model": models.Unigram([("a", -1.0)])},
         {"model": models.WordLevel({"<unk>": 0, "a": 1}, unk_token="<unk>")},  # noqa: S106 - a word
     ],
 )
