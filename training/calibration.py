@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 from worker.inference.engine import softmax
 
 ECE_BINS = 15
+_DRAWS = 200
 
 
 def reliability(probabilities: NDArray[np.float32], right: NDArray[np.bool_]) -> list[dict[str, float]]:
@@ -38,6 +39,17 @@ def ece_of(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
     bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
     gaps = np.bincount(bins, weights=confidence, minlength=ECE_BINS) - np.bincount(bins, right, ECE_BINS)
     return float(np.abs(gaps).sum() / len(right))
+
+
+def ece_by_chance(confidence: NDArray[np.float32], seed: int = 13) -> float:
+    """The `ece` that perfectly calibrated answers with these confidences ``[n]`` have on average, for want of rows.
+
+    Mean of 200 draws in which each answer is right as often as its confidence says (consistency resampling, Bröcker
+    and Smith 2007). An error near it shows no fault.
+    """
+    random = np.random.default_rng(seed)
+    draws = (ece_of(confidence, random.random(len(confidence)) < confidence) for _ in range(_DRAWS))
+    return float(np.mean(list(draws)))
 
 
 def without_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

@@ -118,7 +118,16 @@ def slices(
     for name, inside in parts.items():
         if inside.any():
             one = figures(probabilities[inside], accepted[inside])
-            wanted = ("rows", "accuracy", "accuracy_95", "macro_f1", "macro_f1_95", "ece", "mean_confidence")
+            wanted = (
+                "rows",
+                "accuracy",
+                "accuracy_95",
+                "macro_f1",
+                "macro_f1_95",
+                "ece",
+                "ece_by_chance",
+                "mean_confidence",
+            )
             found[name] = {key: one[key] for key in wanted}
     return found
 

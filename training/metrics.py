@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support, precision_score, recall_score
 
 from schemas.emotions import EMOTIONS
-from training.calibration import coverage_curve, ece, ece_of, reliability
+from training.calibration import coverage_curve, ece, ece_by_chance, ece_of, reliability
 
 _BOOTSTRAPS = 1000
 _CLASSES = len(EMOTIONS)
@@ -33,6 +33,7 @@ def figures(probabilities: NDArray[np.float32], accepted: NDArray[np.bool_]) -> 
         "weighted_f1": float(f1_score(truth, given, average="weighted", zero_division=0)),
         "macro_f1": float(f1_score(truth, given, labels=present, average="macro", zero_division=0)),
         "ece": ece(probabilities, right),
+        "ece_by_chance": ece_by_chance(probabilities.max(axis=1)),
         **intervals(given, truth, probabilities.max(axis=1)),
         "mean_confidence": float(probabilities.max(axis=1).mean()),
         "classes": {

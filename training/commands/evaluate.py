@@ -48,11 +48,21 @@ def evaluate(bundle: Path, out: Path | None, **data: Any) -> None:
     from training.evaluation import evaluate as score
 
     whole = score(bundle, _labelled(**data), out)
-    headings = ("data", "rows", "accuracy", "macro-F1", "weighted F1", "ECE", "before temperature", "tweets/s")
+    headings = (
+        "data",
+        "rows",
+        "accuracy",
+        "macro-F1",
+        "weighted F1",
+        "ECE",
+        "by chance",
+        "before temperature",
+        "tweets/s",
+    )
     table = Table(*headings, title=f"{whole['bundle']['name']} {whole['bundle']['version']}")
     for name, one in whole["results"].items():
         cells = [f"{one[key]:.4f} {_interval(one[f'{key}_95'])}" for key in ("accuracy", "macro_f1")]
-        cells += [f"{one[key]:.4f}" for key in ("weighted_f1", "ece", "ece_before_temperature")]
+        cells += [f"{one[key]:.4f}" for key in ("weighted_f1", "ece", "ece_by_chance", "ece_before_temperature")]
         table.add_row(name, f"{one['rows']:,}", *cells, f"{one['tweets_per_second']:,.0f}")
     console = wide_console()
     console.print(table)

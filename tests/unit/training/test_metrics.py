@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from training.calibration import best_temperature, coverage_curve, ece, reliability, without_temperature
+from training.calibration import best_temperature, coverage_curve, ece, ece_by_chance, reliability, without_temperature
 from training.evaluation import slices
 from training.metrics import answers, difference_95, figures, intervals, macro_f1, mcnemar
 from worker.inference.engine import softmax
@@ -54,6 +54,17 @@ def test_the_temperature_undoes_what_made_the_confidences_too_high() -> None:
     assert ece(without_temperature(softmax(logits), 3.0), right) == pytest.approx(
         ece(softmax(logits * 3), right), abs=1e-3
     )
+
+
+@pytest.mark.parametrize("rows", [300, 20_000])
+def test_what_chance_adds_to_the_calibration_error_is_what_calibrated_answers_show(rows: int) -> None:
+    probabilities = np.random.default_rng(3).dirichlet(np.full(6, 0.5), rows).astype(np.float32)
+    by_chance = ece_by_chance(probabilities.max(axis=1))
+    drawn = [
+        ece(probabilities, np.random.default_rng(seed).random(rows) < probabilities.max(axis=1)) for seed in range(50)
+    ]
+    assert by_chance == pytest.approx(np.mean(drawn), rel=0.1)
+    assert (by_chance > 0.02) == (rows == 300)
 
 
 def test_reliability_bins_hold_every_row_and_give_the_error() -> None:
