@@ -112,7 +112,7 @@ class WorkerSettings(BaseSettings):
     max_wait_s: float = Field(0.002, gt=0, description="seconds a tweet waits for its batch to fill at most")
     threads: int | None = Field(None, gt=0, description="threads of the engine; default: the cores of this process")
     cache_entries: int = Field(
-        16_384, ge=0, description="texts whose answers are kept, so that repeats are not scored again; 0: none"
+        65_536, ge=0, description="texts whose answers are kept, so that repeats are not scored again; 0: none"
     )
     bucket_s: float = Field(10.0, gt=0, description="size of a time bucket of the table, seconds")
     retention_s: float = Field(3600.0, gt=0, description="how long buckets are kept, seconds")

@@ -86,5 +86,5 @@ def wide_console() -> "Console":
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 140
+        console.width = 160
     return console

@@ -45,7 +45,7 @@ def engine(tiny_bundle: Path) -> Engine:
     return load_engine(tiny_bundle, threads=1)
 
 
-@pytest.mark.parametrize("entries", [1, 3, 100])
+@pytest.mark.parametrize("entries", [2, 5, 100])
 def test_answers_are_the_same_with_and_without_a_cache(engine: Engine, entries: int) -> None:
     behind, choose = CachedEngine(engine, entries), random.Random(5)
     for _ in range(20):
@@ -88,12 +88,12 @@ def test_a_caller_cannot_spoil_what_is_kept(engine: Engine) -> None:
     np.testing.assert_array_equal(behind.predict_cleaned(["sad"]), kept)
 
 
-def test_the_text_unused_for_longest_goes_first(engine: Engine) -> None:
+def test_what_is_used_again_stays_and_the_others_go(engine: Engine) -> None:
     counting = CountingEngine(engine)
-    behind = CachedEngine(counting, 2)
-    for text in ("so", "sad", "so", "love", "so", "sad"):
+    behind = CachedEngine(counting, 4)
+    for text in ("so", "sad", "love", "so", "day", "angry", "so", "sad"):
         behind.predict_cleaned([text])
-    assert counting.asked == ["so", "sad", "love", "sad"]
+    assert counting.asked == ["so", "sad", "love", "day", "angry", "sad"]
 
 
 def test_a_text_that_fails_is_asked_again(engine: Engine) -> None:
@@ -111,6 +111,6 @@ def test_a_text_that_fails_is_asked_again(engine: Engine) -> None:
 
 
 def test_no_entries_means_no_cache(engine: Engine) -> None:
-    assert cached(engine, 0) is engine
-    with pytest.raises(ValueError, match="at least 1"):
-        CachedEngine(engine, 0)
+    assert cached(engine, 0) is cached(engine, 1) is engine
+    with pytest.raises(ValueError, match="at least 2"):
+        CachedEngine(engine, 1)

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,11 +21,12 @@ from worker.inference.engine import Engine, load_engine
 from worker.options import settings_options
 from worker.settings import WorkerSettings
 
-PARTS = ("transformer", "lstm", "worker")
+PARTS = ("transformer", "lstm", "worker", "retweets")
 LOOP = ("-m", "worker.commands.bench.plain_loop")
 _BATCH = 32
 _SHARES = {"transformer": 1 / 32, "lstm": 1 / 6, "encoder": 1 / 3}
 """Of --tweets: what is slow gets fewer."""
+_RETWEETS = 0.3
 
 
 @click.command()
@@ -48,7 +50,8 @@ def compare(
     transformer: a DistilBERT of random weights, with the tokenizer of --encoder, in batches of 32 and of --max-batch,
     beside the pipeline in torch fp32 with batches of 32, and beside its bare matrix products. lstm: --bundle, and
     random weights of 256, 128 and 128 units, beside Keras. worker: both bundles on the broker beside a plain
-    confluent-kafka loop and beside their engines alone.
+    confluent-kafka loop and beside their engines alone. retweets: both on a load with --repeats, 0.3 if none are asked
+    for, beside the same worker without kept answers.
     """
     settings = {name: getattr(worker, name) for name in MEASURED}
     settings |= {"encoder": encoder, "parts": parts, "kafka_home": kafka_home, "partitions": partitions}
@@ -57,13 +60,23 @@ def compare(
         _transformer(report, encoder, worker, asked)
     if "lstm" in parts:
         _lstm(report, worker, asked)
-    if "worker" in parts:
+    if "worker" in parts or "retweets" in parts:
         with stands(kafka_home) as stand_on:
-            encoder_worker = worker.model_copy(update={"bundle": encoder})
-            for kind, served, share in (("LSTM", worker, 1), ("encoder", encoder_worker, _SHARES["encoder"])):
-                loads = [load[: round(len(load) * share)] for load in asked.loads()]
-                _worker(report, kind, loads, (stand_on(served, partitions), stand_on(served, partitions)))
+            for kind, bundle, share in (("LSTM", worker.bundle, 1), ("encoder", encoder, _SHARES["encoder"])):
+                served = worker.model_copy(update={"bundle": bundle})
+                if "worker" in parts:
+                    both = stand_on(served, partitions), stand_on(served, partitions)
+                    _worker(report, kind, _shortened(asked.loads(), share), both)
+                if "retweets" in parts:
+                    repeating = replace(asked, repeats=asked.repeats or _RETWEETS)
+                    forgetful = served.model_copy(update={"cache_entries": 0})
+                    both = stand_on(served, partitions), stand_on(forgetful, partitions)
+                    _retweets(report, kind, _shortened(repeating.loads(), share), both)
     publish(report, target)
+
+
+def _shortened(loads: list[list[str]], share: float) -> list[list[str]]:
+    return [load[: round(len(load) * share)] for load in loads]
 
 
 def _transformer(report: Report, encoder: Path, worker: WorkerSettings, asked: LoadOptions) -> None:
@@ -145,6 +158,23 @@ def take_turns(
         of_worker.check(program, tweets)
         of_loop.check(loop, tweets, counts=False)
     return found[1:]
+
+
+def _retweets(report: Report, kind: str, loads: list[list[str]], both: tuple[Stand, Stand]) -> None:
+    pairs = []
+    with both[0].running(*WORKER) as keeping, both[1].running(*WORKER) as forgetful:
+        keeping.wait_until_ready()
+        forgetful.wait_until_ready()
+        for load in loads:
+            values = raw_values(load)
+            pairs.append((both[0].drain(keeping, values), both[1].drain(forgetful, values)))
+        both[0].check(keeping, sum(map(len, loads)))
+        both[1].check(forgetful, sum(map(len, loads)))
+    rates, without = ([run.rate for run in runs] for runs in zip(*pairs[1:], strict=True))
+    report.add(f"{kind}: retweets, answers kept", "tweets/s", Spread.of(rates))
+    report.add(f"{kind}: retweets, every text scored", "tweets/s", Spread.of(without))
+    times = [fast / slow for fast, slow in zip(rates, without, strict=True)]
+    report.add(f"{kind}: retweets, answers kept, faster", "times", Spread.of(times))
 
 
 def _shares(parts: list[float], wholes: list[float]) -> list[float]:
