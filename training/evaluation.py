@@ -15,7 +15,7 @@ from schemas.emotions import EMOTIONS
 from training.calibration import ece, without_temperature
 from training.files import replaced
 from training.labelled import Labelled
-from training.metrics import answers, figures
+from training.metrics import answers, auroc, figures
 from worker.inference.engine import Engine, load_engine
 
 JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
@@ -103,6 +103,7 @@ def measure(engine: Engine, labelled: Labelled) -> dict[str, Any]:
             "rows": len(labelled.empty),
             "mean_confidence": float(confidence.mean()),
             "abstained": float((confidence < threshold).mean()),
+            "auroc": auroc(probabilities.max(axis=1), confidence),
         }
     return result
 

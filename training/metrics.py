@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support, precision_score, recall_score
+from sklearn.metrics import (
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from schemas.emotions import EMOTIONS
 from training.calibration import coverage_curve, ece, ece_by_chance, ece_of, reliability
@@ -84,6 +91,12 @@ def _weighted_f1(confusion: NDArray[np.int64]) -> float:
     truth, given = confusion.sum(axis=1), confusion.sum(axis=0)
     f1 = 2 * np.diag(confusion) / np.maximum(truth + given, 1)
     return float((f1 * truth).sum() / truth.sum())
+
+
+def auroc(higher: NDArray[np.float32], lower: NDArray[np.float32]) -> float:
+    """Area under the ROC curve: the chance that one of ``higher`` stands above one of ``lower``, a tie counts half."""
+    truth = np.repeat([True, False], [len(higher), len(lower)])
+    return float(roc_auc_score(truth, np.concatenate([higher, lower])))
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> dict[str, float]:

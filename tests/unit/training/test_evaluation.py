@@ -33,6 +33,7 @@ def test_a_bundle_is_measured_on_own_rows(tiny_bundle: Path, data: Path, tmp_pat
     one = whole["results"][str(data)]
     assert whole["bundle"]["name"] == "tiny"
     assert (one["rows"], one["none_of_six"]["rows"]) == (2, 1)
+    assert 0 <= one["none_of_six"]["auroc"] <= 1
     assert {"macro_precision", "micro_recall", "weighted_f1", "macro_f1_95", "ece_before_temperature"} <= set(one)
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert "Calibration" in page

@@ -5,7 +5,7 @@ from sklearn.metrics import f1_score
 
 from training.calibration import best_temperature, coverage_curve, ece, ece_by_chance, reliability, without_temperature
 from training.evaluation import slices
-from training.metrics import answers, difference_95, figures, intervals, macro_f1, mcnemar
+from training.metrics import answers, auroc, difference_95, figures, intervals, macro_f1, mcnemar
 from worker.inference.engine import softmax
 
 
@@ -65,6 +65,11 @@ def test_what_chance_adds_to_the_calibration_error_is_what_calibrated_answers_sh
     ]
     assert by_chance == pytest.approx(np.mean(drawn), rel=0.1)
     assert (by_chance > 0.02) == (rows == 300)
+
+
+def test_the_area_under_the_roc_curve_is_the_chance_to_stand_above() -> None:
+    higher, lower = np.asarray([0.9, 0.5, 0.4], np.float32), np.asarray([0.5, 0.3], np.float32)
+    assert auroc(higher, lower) == pytest.approx((2 + 1.5 + 1) / 6)
 
 
 def test_reliability_bins_hold_every_row_and_give_the_error() -> None:
