@@ -1,9 +1,10 @@
-"""``python -m training``: prepare, train, student, distill, export, evaluate, compare."""
+"""``python -m training``: prepare, train, student, distill, average, export, evaluate, compare."""
 
 from typing import Any
 
 import click
 
+from training.commands.average import average
 from training.commands.distill import distill
 from training.commands.evaluate import compare, evaluate
 from training.commands.export import export
@@ -38,7 +39,7 @@ def main() -> None:
     """Make, measure and export the models that the worker serves."""
 
 
-for command in (prepare, train, student, distill, export, evaluate, compare):
+for command in (prepare, train, student, distill, average, export, evaluate, compare):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ the table. Under a confidence of {abstain_threshold} it abstains: the label is s
 
 {learned}Near-duplicates (the same words but for hashtags, mentions and URLs) stand on one side of the split.
 None of the texts are in this folder. The licences are those of the data; what they mean for weights that were learned
-from it is for you to judge. The weights began with {base}.{teachers}
+from it is for you to judge. The weights began with {base}.{teachers}{averaged}
 
 Training rows by emotion: {shares}.
 On a stream of another mix it leans a little towards this one.
@@ -97,6 +97,7 @@ def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any])
     """
     profile: Profile = fields["profile"]
     teachers: Sequence[str] = made.get("teachers", ())
+    averaged: Sequence[str] = made.get("averaged", ())
     student, trained = ("lstm", "lstm") if fields["kind"] == "lstm" else ("encoder", "distilbert")
     shares = sorted(profile.label_shares.items(), key=lambda pair: -pair[1])
     return _TEMPLATE.format_map(
@@ -109,6 +110,7 @@ def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any])
             "learned": _learned(made.get("learned", {})),
             "base": _base(fields["base_model"]),
             "teachers": f" It was taught by {' and '.join(teachers)}." if teachers else "",
+            "averaged": f" Its weights are the mean of those of {len(averaged)} runs." if averaged else "",
             "shares": ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares),
             "p50": profile.tokens_per_tweet["p50"],
             "sha256": fingerprint(rows),

@@ -12,7 +12,6 @@ from training.data.splits import Shares
 from training.data.tables import Columns, open_lines, read_table
 
 _FOREIGN = "carries a label that is none of the six"
-_SAMPLED = "neutral: one in five is kept"
 
 
 def dair(folder: Path) -> Iterator[Row]:
@@ -42,14 +41,11 @@ def tweeteval(folder: Path) -> Iterator[Row]:
 def goemotions(folder: Path) -> Iterator[Row]:
     """GoEmotions (Reddit): rows whose labels are all of ours, and neutral ones as none of the six."""
     names = "".join(open_lines(folder / "goemotions" / "labels.txt", "utf-8")).split()
-    for number, line in enumerate(open_lines(folder / "goemotions" / "train.tsv.gz", "utf-8")):
+    for line in open_lines(folder / "goemotions" / "train.tsv.gz", "utf-8"):
         text, ids, _ = line.rstrip("\r\n").split("\t")
         labels = tuple(names[int(i)] for i in ids.split(","))
         row = Row(text, labels, "goemotions")
-        if labels == ("neutral",):
-            yield row if number % 5 == 0 else row._replace(left_out=_SAMPLED)
-        else:
-            yield row if set(labels) <= set(EMOTIONS) else row._replace(left_out=_FOREIGN)
+        yield row if labels == ("neutral",) or set(labels) <= set(EMOTIONS) else row._replace(left_out=_FOREIGN)
 
 
 def emoint(folder: Path) -> Iterator[Row]:
