@@ -2,6 +2,7 @@
 
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -24,7 +25,8 @@ _DEFAULT = (
     "partitions=16",
     "workers=1",
     "workers=2",
-    "backlog=1000",
+    "backlog=4000",
+    "backlog=32000",
 )
 
 
@@ -54,9 +56,7 @@ def scaling(
     report = Report("scaling", settings_of(asked, **settings, kafka_home=kafka_home, partitions=partitions))
     with stands(kafka_home) as stand_on:
         for what, number in cases:
-            loads = asked.loads()
-            if what == "backlog":
-                loads = [loads[0], *(load[:number] for load in loads[1:])]
+            loads = (replace(asked, tweets=number) if what == "backlog" else asked).loads()
             changes = {"batch": {"max_batch": number}, "workers": {"threads": 1}}.get(what, {})
             stand = stand_on(worker.model_copy(update=changes), number if what == "partitions" else partitions)
             report.add(f"{what}: {number:,}", "tweets/s", rates(stand, loads, number if what == "workers" else 1))
