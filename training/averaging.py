@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 
+from training.course import RUN_FILE
 from training.encoder import BEST_FILE, load_run, save_encoder
-from training.errors import SettingUnfit
+from training.errors import DataUnreadable, SettingUnfit
 from training.files import replaced_folder
-
-_RUN_FILE = "run.json"
 
 
 def average_runs(runs: Sequence[Path], folder: Path) -> None:
@@ -30,9 +29,12 @@ def average_runs(runs: Sequence[Path], folder: Path) -> None:
         FolderTaken: ``folder`` holds something already.
         DiskFull: no room; ``folder`` is as it was before.
     """
-    tokenizer, model = load_run(runs[0])
-    states = [load_run(run)[1].state_dict() for run in runs]
-    stories = [json.loads((run / _RUN_FILE).read_text(encoding="utf-8")) for run in runs]
+    (tokenizer, model), *others = (load_run(run) for run in runs)
+    states = [model.state_dict(), *(other.state_dict() for _, other in others)]
+    for run in runs:
+        if not (run / RUN_FILE).exists():
+            raise DataUnreadable(f"{run / RUN_FILE} is missing; an interrupted run goes on with its own command")
+    stories = [json.loads((run / RUN_FILE).read_text(encoding="utf-8")) for run in runs]
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     for run, story, found in zip(runs, stories, shapes, strict=True):
         if (story["base"], found) != (stories[0]["base"], shapes[0]):
@@ -45,7 +47,7 @@ def average_runs(runs: Sequence[Path], folder: Path) -> None:
     with replaced_folder(folder) as beside:
         save_encoder(beside, tokenizer, model)
         torch.save(model.state_dict(), beside / BEST_FILE)
-        (beside / _RUN_FILE).write_text(json.dumps(_story(runs, stories), indent=2) + "\n", encoding="utf-8")
+        (beside / RUN_FILE).write_text(json.dumps(_story(runs, stories), indent=2) + "\n", encoding="utf-8")
 
 
 def _story(runs: Sequence[Path], stories: Sequence[dict[str, Any]]) -> dict[str, Any]:

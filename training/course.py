@@ -18,7 +18,8 @@ from training.errors import DataUnreadable, FolderTaken, Interrupted
 from training.files import replaced
 from training.progress import watched
 
-BEGUN_FILE = "begun.json"
+BEGUN_FILE, RUN_FILE = "begun.json", "run.json"
+"""What a run was begun with, and what it says of itself once it is finished."""
 _DAMAGE = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError, BadZipFile)
 """What NumPy and torch raise on a file that is not whole."""
 Ids = list[list[int]]

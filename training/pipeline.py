@@ -11,7 +11,7 @@ import pandas as pd
 
 from schemas.bundle import MANIFEST_FILE, BundleManifest
 from training.card import short_name
-from training.course import Course, Plan, begin
+from training.course import RUN_FILE, Course, Plan, begin
 from training.data.rows import TARGETS, is_certain, read_rows
 from training.errors import DataUnreadable, ExportRefused, SettingUnfit, TooFewRows
 from training.export import Candidate, export
@@ -21,7 +21,6 @@ from training.pruning import prune
 from worker.inference.bundle import TOKENIZER_FILE
 from worker.inference.encoder import cpu_flags
 
-RUN_FILE = "run.json"
 VOCABULARY_FILE = "vocabulary.json"
 
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from schemas.bundle import MANIFEST_FILE
 from schemas.emotions import EMOTIONS
+from training.course import RUN_FILE
 from training.errors import DataUnreadable, TeacherUnfit
 from training.files import replaced
 from worker.inference.engine import load_engine
 
 Logits = NDArray[np.float32]
-_RUN_FILE = "run.json"
 _CONFIG_FILE = "config.json"
 _MAX_TOKENS = 64
 
@@ -60,7 +60,7 @@ def ask(path: Path, cleaned: list[str]) -> Logits:
     """
     if (path / MANIFEST_FILE).exists():  # the reader refuses other labels itself
         return np.log(np.maximum(load_engine(path).predict_cleaned(cleaned), 1e-9))
-    if (path / _RUN_FILE).exists():
+    if (path / RUN_FILE).exists():
         return _ask_run(path, cleaned)
     if (path / _CONFIG_FILE).exists():
         return _ask_checkpoint(path, cleaned)
@@ -68,7 +68,7 @@ def ask(path: Path, cleaned: list[str]) -> Logits:
 
 
 def _ask_run(path: Path, cleaned: list[str]) -> Logits:
-    made = json.loads((path / _RUN_FILE).read_text(encoding="utf-8"))
+    made = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
     if made["kind"] == "lstm":
         raise DataUnreadable(f"{path} is a run of an LSTM; export it and name the bundle as the teacher")
     from training.encoder import encode, load_run, predict_logits  # noqa: PLC0415 - torch is loaded only here

@@ -19,7 +19,7 @@ _KEY_BYTES = 16
 class CachedEngine:
     """An engine that scores each cleaned text once while it is among the last ones used.
 
-    One instance holds the answers of one bundle, about 180 bytes for each. They stand in two halves: what is used goes
+    One instance holds the answers of one bundle; 65,536 take some 15 MB. They stand in two halves: what is used goes
     into the younger one, and when that is full it becomes the older one, whose answers are forgotten. So an answer is
     kept while fewer than half of ``max_entries`` other texts are used. A text that two threads ask for at the same
     moment is scored twice.

@@ -1,12 +1,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 from training.__main__ import main
 from training.data.rows import TARGETS
+from worker.inference.engine import load_engine
 
 
 def invoke(*arguments: object) -> Result:
@@ -33,7 +35,10 @@ def test_a_bundle_is_measured_on_own_rows(tiny_bundle: Path, data: Path, tmp_pat
     one = whole["results"][str(data)]
     assert whole["bundle"]["name"] == "tiny"
     assert (one["rows"], one["none_of_six"]["rows"]) == (2, 1)
-    assert 0 <= one["none_of_six"]["auroc"] <= 1
+    happy, love, nothing = (
+        load_engine(tiny_bundle).predict(["i am so happy", "i love this day", "what a day"]).max(axis=1)
+    )
+    assert one["none_of_six"]["auroc"] == np.mean([happy > nothing, love > nothing])
     assert {"macro_precision", "micro_recall", "weighted_f1", "macro_f1_95", "ece_before_temperature"} <= set(one)
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert "Calibration" in page
