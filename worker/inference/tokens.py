@@ -7,7 +7,9 @@ from typing import Protocol
 
 from tokenizers import Tokenizer
 
-from worker.inference.words import STANDS_FOR_NOTHING, WordTokeniser
+from worker.inference.unigrams import read_unigrams
+from worker.inference.word_pieces import read_word_pieces
+from worker.inference.words import STANDS_FOR_NOTHING
 
 
 class Tokeniser(Protocol):
@@ -45,11 +47,13 @@ class LibraryTokeniser:
 
 
 def read_tokeniser(file: Path, max_tokens: int) -> Tokeniser:
-    """The tokenizer of a bundle: that of an LSTM by its words (ADR 22), any other by `tokenizers`.
+    """The tokenizer of a bundle: by its words where that gives the same ids (ADR 22), else by `tokenizers`.
 
     Args:
         file: ``tokenizer.json``.
         max_tokens: a text's tokens at most; the rest is cut off.
     """
     text = file.read_text(encoding="utf-8")
-    return WordTokeniser.read(json.loads(text), max_tokens) or LibraryTokeniser(text, max_tokens)
+    content = json.loads(text)
+    by_words = read_unigrams(content, max_tokens) or read_word_pieces(content, max_tokens)
+    return by_words or LibraryTokeniser(text, max_tokens)

@@ -5,18 +5,23 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from worker.commands.bench.load import read_texts
 from worker.inference.bundle import TOKENIZER_FILE
 from worker.inference.cleaning import clean
-from worker.inference.tokens import LibraryTokeniser, read_tokeniser
-from worker.inference.words import WordParts, WordTokeniser
+from worker.inference.tokens import LibraryTokeniser, Tokeniser, read_tokeniser
+from worker.inference.unigrams import WordParts
+from worker.inference.words import WordTokeniser
 from worker.settings import DEFAULT_BUNDLE
 
-FILE = DEFAULT_BUNDLE / TOKENIZER_FILE
-SHIPPED = read_tokeniser(FILE, 12)
-LIBRARY = LibraryTokeniser(FILE.read_text(encoding="utf-8"), 12)
+MOST_TOKENS = 12
+FILES = [folder / TOKENIZER_FILE for folder in sorted(DEFAULT_BUNDLE.parent.iterdir())]
+BOTH_WAYS = [
+    (read_tokeniser(file, MOST_TOKENS), LibraryTokeniser(file.read_text(encoding="utf-8"), MOST_TOKENS))
+    for file in FILES
+]
+LSTM = read_tokeniser(DEFAULT_BUNDLE / TOKENIZER_FILE, MOST_TOKENS)
 PIECES = [
     *"abcdst '_-!<>.0",
     "can't",
@@ -50,6 +55,11 @@ PIECES += [
     "CAN'T",
     "\t",
     "\x1c",
+    "[CLS]",
+    "[mask]",
+    "##ing",
+    "<URL>",
+    "x" * 101,
 ]
 PLAIN = st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(st.characters(max_codepoint=127))
 
@@ -60,13 +70,15 @@ PLAIN = st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(st
 @example("can't've won'twon't 's's'm x's'd n't_")
 @example("中文中" * 9 + "happyhappy")
 def test_word_ids_are_the_library_s(text: str) -> None:
-    assert SHIPPED.ids([text, "happy", text]) == LIBRARY.ids([text, "happy", text])
+    for by_words, library in BOTH_WAYS:
+        assert by_words.ids([text, "happy", text]) == library.ids([text, "happy", text])
 
 
 def test_word_ids_of_tweets_are_the_library_s() -> None:
     cleaned = [clean(text) for text in read_texts()]
-    assert SHIPPED.ids(cleaned) == LIBRARY.ids(cleaned)
-    assert isinstance(SHIPPED, WordTokeniser)
+    for by_words, library in BOTH_WAYS:
+        assert isinstance(by_words, WordTokeniser)
+        assert by_words.ids(cleaned) == library.ids(cleaned)
 
 
 LETTERS = st.sampled_from("aabcd中é")
@@ -83,16 +95,34 @@ def test_a_word_has_the_library_s_parts(scores: dict[str, float], word: str) -> 
 
 
 def test_tokens_say_what_the_model_knows() -> None:
-    assert SHIPPED.tokens("so #treatcustomersfairly 中文") == ["so", "#", "treat", "customers", "fairly", "<unk>"]
+    assert LSTM.tokens("so #treatcustomersfairly 中文") == ["so", "#", "treat", "customers", "fairly", "<unk>"]
 
 
 def of_words(**changes: object) -> Tokenizer:
     tokenizer = Tokenizer(models.Unigram([("<unk>", -1.0), ("a", -1.0), ("b", -1.0)], 0))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Split("a", "removed", invert=True)
+    return changed(tokenizer, changes)
+
+
+def of_word_pieces(added: str | AddedToken = "<url>", **changes: object) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0, "[CLS]": 1, "a": 2, "##b": 3}, unk_token="[UNK]"))  # noqa: S106 - a word
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_tokens([added])
+    return changed(tokenizer, changes)
+
+
+def changed(tokenizer: Tokenizer, changes: dict[str, object]) -> Tokenizer:
     for name, value in changes.items():
         setattr(tokenizer, name, value)
     return tokenizer
+
+
+def read(tokenizer: Tokenizer, folder: Path, max_tokens: int = 8) -> tuple[Tokeniser, LibraryTokeniser]:
+    file = folder / TOKENIZER_FILE
+    tokenizer.save(str(file))
+    return read_tokeniser(file, max_tokens), LibraryTokeniser(file.read_text(encoding="utf-8"), max_tokens)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +137,30 @@ def of_words(**changes: object) -> Tokenizer:
     ],
 )
 def test_a_tokenizer_of_another_make_is_left_to_the_library(changes: dict[str, object], tmp_path: Path) -> None:
-    file = tmp_path / TOKENIZER_FILE
-    of_words(**changes).save(str(file))
-    assert isinstance(read_tokeniser(file, 8), LibraryTokeniser)
+    assert isinstance(read(of_words(**changes), tmp_path)[0], LibraryTokeniser)
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        of_word_pieces(normalizer=normalizers.Lowercase()),
+        of_word_pieces(normalizer=None),
+        of_word_pieces(pre_tokenizer=pre_tokenizers.Whitespace()),
+        of_word_pieces(AddedToken("url", single_word=True)),
+        of_word_pieces(AddedToken("URL")),
+    ],
+)
+def test_word_pieces_of_another_make_are_left_to_the_library(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    assert isinstance(read(tokenizer, tmp_path)[0], LibraryTokeniser)
+
+
+def test_word_pieces_without_a_frame_give_an_empty_text_the_same_stand_in(tmp_path: Path) -> None:
+    by_words, library = read(of_word_pieces(), tmp_path)
+    assert isinstance(by_words, WordTokeniser)
+    assert by_words.ids(["", "ab<url>", "b"]) == library.ids(["", "ab<url>", "b"]) == [[0], [2, 3, 4], [0]]
+
+
+def test_word_pieces_that_leave_no_room_for_a_word_are_left_to_the_library(tmp_path: Path) -> None:
+    framed = of_word_pieces(post_processor=processors.BertProcessing(("[CLS]", 1), ("[CLS]", 1)))
+    assert isinstance(read(framed, tmp_path, max_tokens=3)[0], WordTokeniser)
+    assert isinstance(read(framed, tmp_path, max_tokens=2)[0], LibraryTokeniser)
