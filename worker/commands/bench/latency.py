@@ -13,14 +13,16 @@ from worker.commands.bench.load import raw_values
 from worker.commands.bench.options import LoadOptions, load_options, settings_of
 from worker.commands.bench.pipeline import MEASURED
 from worker.commands.bench.report import Report, Target, publish, report_options
-from worker.commands.bench.stand import WORKER, Stand, stand_options, stands
+from worker.commands.bench.stand import WORKER, Running, Stand, stand_options, stands
 from worker.commands.bench.timing import Spread, quantile
 from worker.options import settings_options
 from worker.settings import WorkerSettings
 
 _STARTS = 3
+_BACKLOG = 0.25
+"""Share of a run's tweets that tell the sustainable rate, waiting when the worker gets to them."""
 _SETTLING = 0.2
-"""Share of a run's tweets that come first and are not timed."""
+"""Share of the others that come first and are not timed."""
 _READ_BOUND_S = 30.0
 
 
@@ -52,20 +54,26 @@ def latency(
         with stand.running(*WORKER) as program:
             starts.append(program.wait_until_ready())
             chance = random.Random(asked.seed)  # noqa: S311 - arrivals, no secret
-            sixth = len(warm_up) // 6
-            rate = stand.drain(program, raw_values(warm_up[:sixth])).rate
-            timed(stand, warm_up[sixth:-sixth], rate * share, chance)
-            rate = stand.drain(program, raw_values(warm_up[-sixth:])).rate
-            runs = [timed(stand, load, rate * share, chance) for load in loads]
+            _run(stand, program, warm_up, share, chance)
+            rates, runs = zip(*(_run(stand, program, load, share, chance) for load in loads), strict=True)
             stand.check(program, sum(map(len, [warm_up, *loads])))
             memory_mb = program.memory_mb()
-    report.add("sustainable rate", "tweets/s", Spread.of([rate]))
-    report.add("offered rate", "tweets/s", Spread.of([rate * share]))
+    report.add("sustainable rate", "tweets/s", Spread.of(rates))
+    report.add("offered rate", "tweets/s", Spread.of([rate * share for rate in rates]))
     for name, quota in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
         report.add(f"arrival to readable event, {name}", "ms", Spread.of([quantile(run, quota) for run in runs]))
     report.add("memory of the worker after it", "MB", Spread.of([memory_mb]))
     report.add("start to ready", "s", Spread.of(starts))
     publish(report, target)
+
+
+def _run(
+    stand: Stand, program: Running, load: list[str], share: float, chance: random.Random
+) -> tuple[float, list[float]]:
+    """The sustainable rate, as a host that others share has it now, and the milliseconds of tweets at a share of it."""
+    backlog = int(len(load) * _BACKLOG)
+    rate = stand.drain(program, raw_values(load[:backlog])).rate
+    return rate, timed(stand, load[backlog:], rate * share, chance)
 
 
 def timed(stand: Stand, load: list[str], rate: float, chance: random.Random) -> list[float]:
@@ -106,15 +114,16 @@ def _read(reader: Consumer, wanted: int, read: dict[int, float]) -> None:
 
 
 def _send(stand: Stand, load: list[str], rate: float, chance: random.Random) -> list[float]:
-    producer = Producer(stand.kafka.client_config())  # its own 5 ms of linger count: a request a tweet is no real load
+    """Produce as librdkafka does by default, without keys: 5 ms of linger, which count, and a partition for 10 ms."""
+    producer = Producer(stand.kafka.client_config())
     sent: list[float] = []
     due = time.perf_counter()
-    for number, value in enumerate(raw_values(load)):
+    for value in raw_values(load):
         due += chance.expovariate(rate)
         if (left := due - time.perf_counter()) > 0:
             time.sleep(left)
         sent.append(time.perf_counter())
-        producer.produce(stand.kafka.raw_topic, value, str(number).encode(), number % stand.partitions)
+        producer.produce(stand.kafka.raw_topic, value)
         producer.poll(0)
     producer.flush(30)
     return sent
