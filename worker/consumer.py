@@ -4,6 +4,7 @@ Pinned to faust-streaming 0.15.3: a test fails when one of the internals used he
 """
 
 import asyncio
+import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -197,10 +198,17 @@ class ExactConsumer(driver.Consumer):
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Believe only `note_holes`."""
 
-    def note_holes(self, records: Mapping[Any, Sequence[Any]], *, undisturbed: bool) -> None:
+    def note_holes(
+        self, records: Mapping[Any, Sequence[Any]], reached: Mapping[Any, int], *, undisturbed: bool
+    ) -> None:
         """Learn which offsets hold no record: those that fetches skip which follow each other without a seek.
 
-        Called in the thread that fetches. ``undisturbed`` is False if a position was sought during the fetch.
+        Called in the thread that fetches.
+
+        Args:
+            records: what was fetched of each partition.
+            reached: where the fetcher stands after it.
+            undisturbed: False if a position was sought during the fetch.
         """
         for place, fetched in records.items():
             tp = TP(place.topic, place.partition)
@@ -214,6 +222,11 @@ class ExactConsumer(driver.Consumer):
                 if record.offset > following:
                     self._noted.append((tp, following, record.offset))
                 self._fetched[tp] = record.offset + 1
+        for place, position in reached.items() if undisturbed else ():
+            tp = TP(place.topic, place.partition)
+            if tp.topic == self.app.raw_topic_name and position > self._fetched.get(tp, position):
+                self._noted.append((tp, self._fetched[tp], position))
+                self._fetched[tp] = position
 
     def _known_holes(self, tp: TP) -> Any:
         """Intervals of offsets without a record."""
@@ -228,11 +241,12 @@ class ExactConsumer(driver.Consumer):
         return self.sought % 2 == 1
 
     async def seek(self, partition: TP, offset: int) -> None:
-        """Go to an offset; what is fetched at this moment is not taken for what lies behind it."""
+        """Go to an offset; holes behind it are learned anew, and not from what is fetched at this moment."""
         self.sought += 1
         self._fetched[partition] = offset
         try:
             await super().seek(partition, offset)
+            self._known_holes(partition).chop(offset, sys.maxsize)
         finally:
             self.sought += 1
 

@@ -64,9 +64,10 @@ def count_outcomes(
     """The rows that a batch changes, in the order in which they must be written.
 
     Outcomes of a partition come in the order of their offsets. One that is not above its row's ``o`` was counted
-    before. Of each partition only the last row carries the new ``done``: a reader that sees it has seen the others,
-    so reading from ``done + 1`` loses nothing even if the writer died between two rows. Outcomes whose bucket ended
-    before ``oldest_s`` of their partition have expired and are left out.
+    before. Of each partition only the newest bucket, which is written last, carries the new ``done``: a reader that
+    sees it has seen the others, so reading from ``done + 1`` loses nothing even if the writer died between two rows;
+    and it is the last of them to expire. Outcomes whose bucket ended before ``oldest_s`` of their partition have
+    expired and are left out.
     """
     changed: dict[RowKey, Row] = {}
     done: dict[int, int] = {}
@@ -80,11 +81,10 @@ def count_outcomes(
         row = changed.get(key) or rows.get(key) or new_row()
         if outcome.offset > row["o"]:
             changed[key] = _add(row, outcome.offset, outcome.counted)
-    last = {key[0]: key for key in sorted(changed, key=lambda key: changed[key]["o"])}
-    for key, row in changed.items():
-        if last[key[0]] == key:
-            row["done"] = done[key[0]]
-    return [(key, changed[key]) for key in sorted(changed, key=lambda key: changed[key]["o"])]
+    ordered = sorted(changed)
+    for partition, newest in {key[0]: key for key in ordered}.items():
+        changed[newest]["done"] = done[partition]
+    return [(key, changed[key]) for key in ordered]
 
 
 def _add(row: Row, offset: int, counted: Counted) -> Row:

@@ -48,7 +48,8 @@ class ExactThread(driver.AIOKafkaConsumerThread):
         exact = cast("ExactConsumer", self.consumer)
         sought = exact.sought
         records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
-        exact.note_holes(records, undisturbed=sought == exact.sought and not exact.is_seeking)
+        reached = _positions(consumer)
+        exact.note_holes(records, reached, undisturbed=sought == exact.sought and not exact.is_seeking)
         return records
 
     async def _highwaters(self, partitions: list[TP]) -> Mapping[TP, int]:
@@ -62,6 +63,15 @@ class ExactThread(driver.AIOKafkaConsumerThread):
             return await _ends(reader, wanted)
         finally:
             await reader.stop()
+
+
+def _positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    """Where the fetcher stands, also behind offsets that hold no record; `position` would wait for those unknown."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - aiokafka has no other way that does not wait
+    if subscription is None or subscription.assignment is None:
+        return {}
+    states = ((tp, subscription.assignment.state_value(tp)) for tp in subscription.assignment.tps)
+    return {tp: state.position for tp, state in states if state is not None and state.has_valid_position}
 
 
 async def _ends(reader: AIOKafkaConsumer, wanted: list[TopicPartition]) -> dict[TP, int]:

@@ -49,7 +49,8 @@ class Follower:
         self._ends: dict[int, int] = {}
         self._clock, self._steady = clock, steady
         self._horizon = Horizon(worker.retention_s + 2 * worker.bucket_s, clock)
-        self._changed_at: dict[int, float] = dict.fromkeys(range(partitions), steady())
+        self._fresh_at: dict[int, float] = dict.fromkeys(range(partitions), steady())
+        """Partition -> when it last changed or lagged behind nothing."""
         self._unread = set(range(partitions))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="follower")
         self._stopping = False
@@ -77,6 +78,7 @@ class Follower:
                 if time.monotonic() >= ends_due:
                     await loop.run_in_executor(self._thread, self._read_ends, consumer)
                     self._expire()
+                    self.progress()  # notes which partitions lag behind nothing
                     ends_due = time.monotonic() + _ENDS_INTERVAL_S
         finally:
             await loop.run_in_executor(self._thread, consumer.close)
@@ -111,17 +113,20 @@ class Follower:
             else:
                 log.warning("changelog cannot be read", partition=partition, reason=error.str())
             return
-        number, (start, end) = orjson.loads(message.key() or b"")
-        key: RowKey = (number, (start, end))
         value = message.value()
-        if value is None:
-            self._rows.pop(key, None)
+        try:
+            number, (start, end) = orjson.loads(message.key() or b"")
+            key: RowKey = (number, (start, end))
+            row: Row | None = None if value is None else orjson.loads(value)
+        except (orjson.JSONDecodeError, TypeError, ValueError):
+            log.warning("foreign record in the changelog", partition=partition, offset=message.offset())
             return
-        row: Row = orjson.loads(value)
-        if is_newer(row, self._rows.get(key)):
+        if row is None:
+            self._rows.pop(key, None)
+        elif is_newer(row, self._rows.get(key)):
             self._rows[key] = row
             self._horizon.note(key)
-            self._changed_at[partition] = self._steady()
+            self._fresh_at[partition] = self._steady()
 
     def _read_ends(self, consumer: Consumer) -> None:
         for partition in range(self._partitions):
@@ -147,8 +152,9 @@ class Follower:
     def _progress_of(self, partition: int, following: int | None) -> PartitionProgress:
         end = self._ends.get(partition)
         lag = None if end is None else max(0, end - (following or 0))
-        age_s = self._steady() - self._changed_at[partition]
-        late_s = 0.0 if lag == 0 else age_s
+        if lag == 0:
+            self._fresh_at[partition] = self._steady()
+        late_s = self._steady() - self._fresh_at[partition]
         return PartitionProgress(
             partition=partition,
             counted_offset=None if following is None else following - 1,
@@ -158,11 +164,17 @@ class Follower:
         )
 
     def window(self, window_s: float, as_of: datetime | None = None) -> WindowCounts:
-        """The counts of the window that ends with the bucket of ``as_of`` (default: now)."""
+        """The counts of the window that ends with the bucket of ``as_of`` (default: now).
+
+        Raises:
+            ValueError, OverflowError: a moment too far from now to be written down.
+        """
         moment_s = self._clock() if as_of is None else as_of.timestamp()
         total = sum_window(self._rows, moment_s, window_s, self._worker.bucket_s)
         labelled = sum(total.counts)
         progress = self.progress()
+        first_end_s = total.since_s + self._worker.bucket_s
+        is_kept = all(self._horizon.oldest_s(partition) <= first_end_s for partition in range(self._partitions))
         return WindowCounts(
             as_of=utc(moment_s),
             window_s=total.window_s,
@@ -177,6 +189,6 @@ class Follower:
             abstained=total.abstained,
             dead=total.dead,
             late_s=max((p.late_s for p in progress), default=0.0),
-            complete=self.caught_up and not any(p.stale or p.lag_messages is None for p in progress),
+            complete=self.caught_up and is_kept and not any(p.stale or p.lag_messages is None for p in progress),
             partitions=progress,
         )

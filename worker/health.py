@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.app import EmotionApp
 from worker.follower import Follower
@@ -18,6 +18,7 @@ class Health:
     app: EmotionApp | None = None
     follower: Follower | None = None
     engine_loaded: bool = False
+    _had_nothing_to_do_at: float = field(default_factory=time.monotonic)
 
     def missing(self) -> list[str]:
         """What still keeps the worker from being ready; empty when it is."""
@@ -31,13 +32,18 @@ class Health:
         return reasons
 
     def stuck_for_s(self) -> float:
-        """Seconds without progress though there is work; 0 while positions move or nothing lags."""
+        """Seconds without progress though there is work; 0 while positions move or nothing lags.
+
+        They begin when the last look found nothing to do, however long nothing came before: the watchdog looks every
+        second.
+        """
         if self.app is None or self.follower is None:
             return 0.0
         settled = not self.app.rebalancing and self.app.tables.actives_ready
         if settled and _lag(self.app.progress.expected, self.follower.ends) == 0:
+            self._had_nothing_to_do_at = time.monotonic()
             return 0.0
-        return time.monotonic() - self.app.progress.moved_at
+        return time.monotonic() - max(self.app.progress.moved_at, self._had_nothing_to_do_at)
 
     def is_stuck(self) -> bool:
         """Whether a restart is due."""

@@ -91,6 +91,11 @@ class Progress:
         self.expected[partition] = offset + 1
         return Place.NEXT
 
+    def pass_holes(self, partition: int, is_hole: Callable[[int], bool]) -> None:
+        """Expect nothing where no record stands, such as behind the last tweet of a transaction."""
+        while is_hole(self.expected[partition]):
+            self.expected[partition] += 1
+
     def may_rewind(self, partition: int) -> bool:
         """Whether it is time to read a partition again from ``expected``: at once, then every few seconds."""
         now, following = time.monotonic(), self.expected[partition]

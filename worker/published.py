@@ -62,7 +62,8 @@ class PublishedTail:
         if start > end and not self._has_record(consumer, TopicPartition(raw, partition, start - 1)):
             raise TopicsUnfit(
                 f"offset {start - 1} of {raw}[{partition}] is counted, but it ends at {end}: "
-                "the topic was made anew. Start with another --app-id"
+                f"the topic was made anew. Make {self._kafka.emotion_topic} and {self._kafka.dead_topic} anew too or "
+                "name others, since their events name the old offsets, and start with another --app-id"
             )
 
     def _has_record(self, consumer: Consumer, place: TopicPartition) -> bool:

@@ -5,11 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from worker.errors import PublishFailed
 
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
+
+
+_MOST_BYTES = 100_000_000
+"""The brokers decide how large a record may be."""
 
 
 class Record(NamedTuple):
@@ -39,6 +43,7 @@ class Publisher:
                 "acks": "all",
                 "linger.ms": 1,
                 "compression.type": "lz4",
+                "message.max.bytes": _MOST_BYTES,
                 "message.timeout.ms": int(delivery_timeout_s * 1000),
             }
         )
@@ -60,6 +65,8 @@ class Publisher:
                 self._produce(record, delivered)
             except BufferError:
                 self._produce_when_there_is_room(record, delivered)
+            except KafkaException as error:
+                failures.append(f"{record.topic}[{record.partition}]: {error.args[0].str()}")
         remaining = self._producer.flush(self._timeout_s + 5)
         if failures or remaining:
             reason = failures[0] if failures else "no answer from the brokers"

@@ -57,7 +57,6 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    worker.data_dir.mkdir(parents=True, exist_ok=True)
     health, clock = Health(worker.stuck_s), SteadyClock()
     web = WebSide(worker, health, metrics := Metrics())
     runner = await web.start()
@@ -70,15 +69,17 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
         except InterruptedError:
             return 0
         partitions = check_topics(metadata, kafka, worker)
-        async with _following(Follower(kafka, worker, partitions, clock)) as health.follower:
+        async with _following(Follower(kafka, worker, partitions, clock), stopping) as health.follower:
             return await _label_stream(health, engine, metrics, kafka, worker, partitions, clock, stopping)
     finally:
         await runner.cleanup()
 
 
 @contextlib.asynccontextmanager
-async def _following(follower: Follower) -> AsyncIterator[Follower]:
+async def _following(follower: Follower, stopping: asyncio.Event) -> AsyncIterator[Follower]:
+    """A follower that fails ends the worker: its answers would stand still and look fresh."""
     task = asyncio.create_task(follower.run())
+    task.add_done_callback(lambda _: stopping.set())
     try:
         yield follower
     finally:

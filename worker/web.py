@@ -20,6 +20,9 @@ from worker.settings import WorkerSettings
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 _WINDOW = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smh]?)", re.ASCII)
+_OPEN_PATHS = {"/healthz", "/readyz"}
+"""Whoever supervises the worker has no token."""
+_DEFAULT_WINDOW_S = 300.0
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -56,10 +59,9 @@ class WebSide:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             await runner.cleanup()
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise
+            other = "--http-port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--http-host"
             raise PortInUse(
-                f"cannot listen on {host}:{port} ({error.strerror}); choose another with --http-port"
+                f"cannot listen on {host}:{port} ({error.strerror}); choose another with {other}"
             ) from error
         return runner
 
@@ -78,7 +80,7 @@ class WebSide:
         @web.middleware
         async def authorised(request: web.Request, handler: _Handler) -> web.StreamResponse:
             given = request.headers.get("Authorization", "").encode(errors="replace")
-            if not hmac.compare_digest(given, wanted):
+            if request.path not in _OPEN_PATHS and not hmac.compare_digest(given, wanted):
                 return _json({"error": "a bearer token is needed"}, status=401)
             return await handler(request)
 
@@ -90,14 +92,16 @@ class WebSide:
         if follower is None:
             return _json({"error": "the brokers have not answered yet"}, status=503)
         try:
-            window_s = parse_window(request.query.get("window", "5m"), self.settings.retention_s)
+            longest_s = self.settings.retention_s
+            asked = request.query.get("window")
+            window_s = min(_DEFAULT_WINDOW_S, longest_s) if asked is None else parse_window(asked, longest_s)
             at = request.query.get("at")
             moment = None if at is None else datetime.fromisoformat(at)
-        except ValueError as error:
+            if moment is not None and moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            answer = follower.window(window_s, moment)
+        except (ValueError, OverflowError) as error:
             return _json({"error": str(error)}, status=400)
-        if moment is not None and moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        answer = follower.window(window_s, moment)
         return web.Response(body=answer.model_dump_json().encode(), content_type="application/json")
 
     async def healthz(self, _: web.Request) -> web.Response:

@@ -121,6 +121,13 @@ def _read_golden(path: Path) -> tuple[Golden, ...]:
     return golden
 
 
+def may_be_written(folder: Path) -> bool:
+    """Whether a bundle may take the place of what is there: nothing, an empty folder or another bundle."""
+    if not folder.is_dir():
+        return not folder.exists()
+    return (folder / MANIFEST_FILE).exists() or not any(folder.iterdir())
+
+
 def write_bundle(folder: Path, fields: Mapping[str, Any], files: Mapping[str, bytes]) -> BundleManifest:
     """Write a bundle in one step: the folder is whole or not there; an older one of that name is replaced.
 
@@ -128,7 +135,12 @@ def write_bundle(folder: Path, fields: Mapping[str, Any], files: Mapping[str, by
         folder: where the bundle goes.
         fields: all of `BundleManifest` but ``files`` and ``cleaner_id``.
         files: name -> content; golden cases and tokenizer among them.
+
+    Raises:
+        BundleUnfit: something that is no bundle is there.
     """
+    if not may_be_written(folder):
+        raise BundleUnfit(f"{folder} holds something that is no bundle; name another folder, or remove it")
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = BundleManifest(**fields, cleaner_id=cleaner_id(), files=hashes)
     folder.parent.mkdir(parents=True, exist_ok=True)

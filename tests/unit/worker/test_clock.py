@@ -1,7 +1,8 @@
 """A step of the system clock: what time it is to the worker, and what it may throw away."""
 
 import asyncio
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -129,6 +130,9 @@ class Changelog:
     def value(self) -> bytes:
         return self._value
 
+    def offset(self) -> int:
+        return 0
+
 
 def test_a_follower_keeps_what_is_live_and_tells_the_age_of_a_part_whatever_the_clock_does() -> None:
     clocks = Clocks()
@@ -145,3 +149,29 @@ def test_a_follower_keeps_what_is_live_and_tells_the_age_of_a_part_whatever_the_
         ]
         answer = follower.window(60)
         assert (answer.total, answer.late_s, answer.complete) == (2, late_s, False)
+
+
+def test_a_quiet_part_is_as_late_as_it_lags_not_as_it_is_quiet() -> None:
+    clocks = Clocks()
+    follower = Follower(KafkaSettings(), WORKER, 1, SteadyClock(clocks.wall, clocks.steady), clocks.steady)
+    record: Any = Changelog(0, NOW_S)
+    follower._apply(record)
+    follower._ends.update({0: 5})
+    clocks.go_on(DAY_S)
+    assert follower.progress()[0].late_s == 0
+    follower._ends.update({0: 6})
+    clocks.go_on(3)
+    assert (follower.progress()[0].late_s, follower.progress()[0].stale) == (3, False)
+
+
+def test_a_window_whose_buckets_have_expired_is_not_complete_and_foreign_records_are_passed_over() -> None:
+    clocks = Clocks()
+    follower = Follower(KafkaSettings(), WORKER, 1, SteadyClock(clocks.wall, clocks.steady), clocks.steady)
+    record, foreign = Changelog(0, NOW_S), Changelog(0, NOW_S)
+    foreign._key = b"no row of ours"
+    for message in (foreign, record):
+        follower._apply(cast("Any", message))
+    follower._ends.update({0: 5})
+    follower._unread.clear()
+    assert follower.window(60).complete
+    assert not follower.window(60, datetime.fromtimestamp(NOW_S - DAY_S, UTC)).complete

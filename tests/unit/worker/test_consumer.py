@@ -5,7 +5,9 @@ from collections import defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka import ConsumerRecord
+from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
 from intervaltree import IntervalTree
 
@@ -25,6 +27,7 @@ def build_consumer() -> ExactConsumer:
         "_base": {},
         "_done": defaultdict(deque),
         "_gap": defaultdict(IntervalTree),
+        "sought": 0,
     }
     vars(consumer).update(state)
     return consumer
@@ -40,25 +43,41 @@ def holes(consumer: ExactConsumer) -> list[int]:
 
 def test_what_is_skipped_within_a_fetch_and_between_two_is_a_hole() -> None:
     consumer = build_consumer()
-    consumer.note_holes(fetched(5, 6, 8), undisturbed=True)
-    consumer.note_holes(fetched(11), undisturbed=True)
+    consumer.note_holes(fetched(5, 6, 8), {}, undisturbed=True)
+    consumer.note_holes(fetched(11), {}, undisturbed=True)
     assert holes(consumer) == [7, 9, 10]
 
 
 def test_a_fetch_that_faust_drops_leaves_no_hole() -> None:
     consumer = build_consumer()
-    consumer.note_holes(fetched(5, 6, 7), undisturbed=True)
+    consumer.note_holes(fetched(5, 6, 7), {}, undisturbed=True)
     asyncio.run(consumer._add_gap(RAW, 5, 8))
-    consumer.note_holes(fetched(8), undisturbed=True)
+    consumer.note_holes(fetched(8), {}, undisturbed=True)
     assert holes(consumer) == []
 
 
 def test_a_fetch_during_a_seek_says_nothing_of_what_lies_between() -> None:
     consumer = build_consumer()
-    consumer.note_holes(fetched(5), undisturbed=True)
-    consumer.note_holes(fetched(9), undisturbed=False)
-    consumer.note_holes(fetched(12), undisturbed=True)
+    consumer.note_holes(fetched(5), {}, undisturbed=True)
+    consumer.note_holes(fetched(9), {}, undisturbed=False)
+    consumer.note_holes(fetched(12), {}, undisturbed=True)
     assert holes(consumer) == []
+
+
+def test_where_the_fetcher_went_on_without_a_record_is_a_hole_until_a_seek(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def seek(*_: Any) -> None:
+        return
+
+    monkeypatch.setattr(ThreadDelegateConsumer, "seek", seek)
+    consumer = build_consumer()
+    consumer.note_holes({}, {RAW: 5}, undisturbed=True)
+    assert holes(consumer) == []
+    consumer.note_holes(fetched(5, 6), {RAW: 8}, undisturbed=True)
+    consumer.note_holes({}, {RAW: 9}, undisturbed=True)
+    consumer.note_holes({}, {RAW: 12}, undisturbed=False)
+    assert holes(consumer) == [7, 8]
+    asyncio.run(consumer.seek(RAW, 8))
+    assert holes(consumer) == [7]
 
 
 def test_only_what_is_done_from_where_reading_began_is_committed() -> None:
@@ -78,7 +97,7 @@ def test_only_what_is_done_from_where_reading_began_is_committed() -> None:
 def test_a_hole_between_two_runs_is_committed_over() -> None:
     consumer = build_consumer()
     consumer._base[RAW] = 5
-    consumer.note_holes(fetched(5, 6, 9), undisturbed=True)
+    consumer.note_holes(fetched(5, 6, 9), {}, undisturbed=True)
     consumer.acknowledge(RAW, 5, 6)
     consumer.acknowledge(RAW, 9, 9)
     assert consumer._new_offset(RAW) == 10

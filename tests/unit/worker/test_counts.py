@@ -47,6 +47,12 @@ def test_a_tweet_of_an_expired_bucket_is_left_out() -> None:
     assert count_outcomes([outcome(0, 1000.0, 1)], {}, BUCKET_S, lambda _: 2000.0) == []
 
 
+def test_the_position_outlives_all_rows_of_a_batch_but_its_newest() -> None:
+    rows = dict(count_outcomes([outcome(7, 2000.0, 1), outcome(8, 1000.0, 1)], {}, BUCKET_S, lambda _: 0.0))
+    newest = {key: row for key, row in rows.items() if key[1][0] == 2000.0}
+    assert positions(newest) == {0: 9}
+
+
 def test_rows_only_grow() -> None:
     older, newer = new_row() | {"o": 3, "done": 3}, new_row() | {"o": 9, "done": 9}
     assert is_newer(newer, older)

@@ -314,10 +314,18 @@ def settled(app: EmotionApp) -> None:
 
 
 @pytest.mark.parametrize(
-    ("position", "listed", "rewound"), [(12, 0, [(RAW, 10)]), (10, 12, [(RAW, 10)]), (10, 10, []), (10, 0, [])]
+    ("position", "listed", "holes", "rewound"),
+    [
+        (12, 0, (), [(RAW, 10)]),
+        (10, 12, (), [(RAW, 10)]),
+        (10, 10, (), []),
+        (10, 0, (), []),
+        (12, 12, (10, 11), []),
+        (12, 12, (10,), [(RAW, 11)]),
+    ],
 )
 def test_a_quiet_worker_reads_again_what_was_fetched_or_listed_and_never_came(
-    app: EmotionApp, position: int, listed: int, rewound: list[tuple[TP, int]]
+    app: EmotionApp, position: int, listed: int, holes: tuple[int, ...], rewound: list[tuple[TP, int]]
 ) -> None:
     sought: list[tuple[TP, int]] = []
 
@@ -327,12 +335,15 @@ def test_a_quiet_worker_reads_again_what_was_fetched_or_listed_and_never_came(
     async def rewind(tp: TP, offset: int) -> None:
         sought.append((tp, offset))
 
-    consumer_of(app, position=where, rewind=rewind, _active_partitions=set())
+    consumer_of(
+        app, position=where, rewind=rewind, holes=lambda _: lambda offset: offset in holes, _active_partitions=set()
+    )
     vars(app)["assigned_partitions"] = lambda: {0}
     settled(app)
     app.progress.moved_at -= QUIET_S
     asyncio.run(app.reread_dropped({0: listed}))
     assert sought == rewound
+    assert app.progress.expected[0] == 10 + len(holes)
 
 
 @pytest.mark.parametrize(("ends", "stuck"), [({0: 12}, True), ({0: 10}, False), ({}, False)])
@@ -345,13 +356,24 @@ def test_a_worker_is_stuck_where_nothing_moves_though_there_is_work(
     settled(app)
     assert not health.is_stuck()
     app.progress.moved_at -= 61
+    health._had_nothing_to_do_at -= 61
     assert health.is_stuck() is stuck
 
 
-def test_a_rebalance_that_never_ends_is_stuck_too(app: EmotionApp) -> None:
+@pytest.mark.parametrize("what", ["rebalance", "tweet"])
+def test_a_worker_that_had_nothing_to_do_for_long_is_not_stuck_when_something_comes(app: EmotionApp, what: str) -> None:
     health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
-    vars(app)["rebalancing"] = True
-    app.progress.moved_at -= 61
+    assert health.follower is not None
+    health.follower.ends.update({0: 10})
+    settled(app)
+    app.progress.moved_at -= 3600
+    assert not health.is_stuck()
+    if what == "tweet":
+        health.follower.ends.update({0: 11})
+    else:
+        vars(app)["rebalancing"] = True
+    assert health.stuck_for_s() < 60
+    health._had_nothing_to_do_at -= 61
     assert health.is_stuck()
 
 

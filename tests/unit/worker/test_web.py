@@ -56,10 +56,15 @@ def test_it_only_reads(method: str, path: str) -> None:
     assert status(WorkerSettings(http_port=0), method, path) == 405
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", ["/counts", "/metrics", "/model", "/other"])
 @pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer wrong", TOKEN, f"bearer {TOKEN}x", f"Basic {TOKEN}"])
 def test_without_the_token_nothing_is_answered(tmp_path: Path, path: str, given: str | None) -> None:
     assert status(with_token(tmp_path), "GET", path, given) == 401
+
+
+def test_whoever_supervises_the_worker_needs_no_token(tmp_path: Path) -> None:
+    assert status(with_token(tmp_path), "GET", "/healthz") == 200
+    assert status(with_token(tmp_path), "GET", "/readyz") == 503
 
 
 def test_with_the_token_it_answers(tmp_path: Path) -> None:
