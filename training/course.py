@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from training.errors import DataUnreadable, FolderTaken, Interrupted
+from training.errors import DataUnreadable, FolderTaken, Interrupted, SettingUnfit
 from training.files import replaced
 from training.progress import watched
 
 BEGUN_FILE, RUN_FILE = "begun.json", "run.json"
 """What a run was begun with, and what it says of itself once it is finished."""
-_DAMAGE = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError, BadZipFile)
+DAMAGE = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError, BadZipFile)
 """What NumPy and torch raise on a file that is not whole."""
 Ids = list[list[int]]
 Grades = dict[str, float]
@@ -99,6 +100,7 @@ class Course(Generic[Step_contra]):
             Interrupted: somebody pressed Ctrl-C.
             DiskFull: no room for a checkpoint; the one before is whole.
             DataUnreadable: the checkpoint is damaged.
+            SettingUnfit: the loss is no number any more.
         """
         progress = self._resumed(folder)
         try:
@@ -117,6 +119,11 @@ class Course(Generic[Step_contra]):
         with watched(title, of=len(steps), done=progress.steps) as advance:
             for step in steps[progress.steps :]:
                 progress.loss += self.learner.learn(step)
+                if not math.isfinite(progress.loss):
+                    raise SettingUnfit(
+                        f"the loss became {progress.loss} in epoch {progress.epoch + 1}; train in another folder with "
+                        "a lower --learning-rate"
+                    )
                 progress.steps += 1
                 advance(f"loss {progress.loss / progress.steps:.4f}")
                 if time.monotonic() - saved_at_s >= 60 * self.plan.checkpoint_minutes:
@@ -151,7 +158,7 @@ class Course(Generic[Step_contra]):
             return _Progress(0, 0, 0.0, [])
         try:
             return _Progress(**json.loads(self.learner.load(path)))
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise DataUnreadable(f"{path} is damaged; remove it to begin this run anew") from error
 
     def finish(self, folder: Path) -> None:
@@ -160,7 +167,9 @@ class Course(Generic[Step_contra]):
 
 
 def begin(folder: Path, settings: dict[str, Any], *contents: NDArray[Any] | Ids) -> None:
-    """Mark a run folder with its settings and the sha256 of what it learns from, or check that they are the same.
+    """Mark a run folder with its settings and the sha256 of what it learns from and is graded on.
+
+    If it was marked before, check that they are the same.
 
     Raises:
         FolderTaken: it was begun with others; the message names them.

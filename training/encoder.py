@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from training.balance import ClassWeights
+from training.course import DAMAGE
 from training.errors import DataUnreadable, SettingUnfit
 from training.files import named_if_full
 from training.memory import keep_freed_memory
@@ -144,16 +145,24 @@ def load_run(run: Path) -> tuple[Any, EncoderClassifier]:
     """Tokenizer and best weights of a run of `train distilbert`.
 
     Raises:
-        DataUnreadable: there is none.
+        DataUnreadable: there is none, or it is damaged.
+        RuntimeError: the weights have other shapes than ours.
     """
     for name in (ENCODER_FOLDER, BEST_FILE):
         if not (run / name).exists():
             raise DataUnreadable(f"{run / name} is missing; name a run of `train distilbert`")
     keep_freed_memory()
-    tokenizer = AutoTokenizer.from_pretrained(run / ENCODER_FOLDER)
-    config = AutoConfig.from_pretrained(run / ENCODER_FOLDER)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(run / ENCODER_FOLDER)
+        config = AutoConfig.from_pretrained(run / ENCODER_FOLDER)
+    except (OSError, ValueError) as error:
+        raise DataUnreadable(f"{run / ENCODER_FOLDER} cannot be read; train this run anew") from error
+    try:
+        weights = torch.load(run / BEST_FILE, weights_only=True, map_location="cpu")
+    except DAMAGE as error:
+        raise DataUnreadable(f"{run / BEST_FILE} cannot be read; train this run anew") from error
     model = EncoderClassifier(AutoModel.from_config(config))  # type: ignore[no-untyped-call]
-    model.load_state_dict(torch.load(run / BEST_FILE, weights_only=True))
+    model.load_state_dict(weights)
     return tokenizer, model
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from schemas.bundle import Agreement, BundleManifest, DataRef, Metrics, Profile
 from schemas.emotions import EMOTIONS
-from training.calibration import best_temperature
+from training.calibration import LEAST_ROWS_TO_FIT, best_temperature
 from training.card import card
 from training.data.prepare import fingerprint
 from training.data.rows import TARGETS, is_certain
@@ -67,8 +67,8 @@ class Candidate:
 def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_version: str) -> BundleManifest:
     """Write the bundle if its served answers keep the rules; golden cases come from the served engine.
 
-    The temperature is fitted on half of the validation rows in ``rows``, those judged by people where there are some;
-    the figures are of the other half and of the test splits, all of the served engine.
+    The temperature is fitted on half of the validation rows in ``rows``, those judged by people where there are
+    enough; the figures are of the other half and of the test splits, all of the served engine.
 
     Raises:
         ExportRefused: less than 99 % of labels kept, more than 0.2 points of accuracy lost, or an answer changed with
@@ -76,7 +76,7 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
     """
     validation = rows[(rows["split"] == "val") & is_certain(rows)]
     fitted, judged = _is_fit_half(validation), validation["source"].isin(JUDGED_BY_PEOPLE).to_numpy()
-    calibration = fitted & judged if (fitted & judged).any() else fitted
+    calibration = fitted & judged if (fitted & judged).sum() >= LEAST_ROWS_TO_FIT else fitted
     accepted = validation[TARGETS].to_numpy() > 0
     fields: dict[str, Any] = {
         "name": candidate.name,

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from schemas.emotions import EMOTIONS
-from training.calibration import coverage_curve, ece, ece_by_chance, ece_of, reliability
+from training.calibration import coverage_curve, ece, ece_by_chance, reliability
 
 _BOOTSTRAPS = 1000
 _CLASSES = len(EMOTIONS)
@@ -41,7 +41,7 @@ def figures(probabilities: NDArray[np.float32], accepted: NDArray[np.bool_]) -> 
         "macro_f1": float(f1_score(truth, given, labels=present, average="macro", zero_division=0)),
         "ece": ece(probabilities, right),
         "ece_by_chance": ece_by_chance(probabilities.max(axis=1)),
-        **intervals(given, truth, probabilities.max(axis=1)),
+        **intervals(given, truth),
         "mean_confidence": float(probabilities.max(axis=1).mean()),
         "classes": {
             emotion: {"precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
@@ -70,20 +70,20 @@ def macro_f1(confusion: NDArray[np.int64]) -> float:
     return float((2 * right[present] / (truth + given)[present]).mean())
 
 
-def intervals(
-    given: NDArray[np.intp], truth: NDArray[np.intp], confidence: NDArray[np.float32], seed: int = 13
-) -> dict[str, list[float]]:
-    """95 % bootstrap intervals (Efron 1979, percentiles of 1,000 resamples of the rows) of four figures."""
+def intervals(given: NDArray[np.intp], truth: NDArray[np.intp], seed: int = 13) -> dict[str, list[float]]:
+    """95 % bootstrap intervals (Efron 1979, percentiles of 1,000 resamples of the rows) of three figures.
+
+    The calibration error gets none: resampling adds to it (compare `ece_by_chance`).
+    """
     random = np.random.default_rng(seed)
     right, pairs = given == truth, truth * _CLASSES + given
-    drawn: dict[str, list[float]] = {name: [] for name in ("accuracy_95", "macro_f1_95", "weighted_f1_95", "ece_95")}
+    drawn: dict[str, list[float]] = {name: [] for name in ("accuracy_95", "macro_f1_95", "weighted_f1_95")}
     for _ in range(_BOOTSTRAPS):
         rows = random.integers(0, len(given), len(given))
         confusion = np.bincount(pairs[rows], minlength=_CLASSES**2).reshape(_CLASSES, _CLASSES)
         drawn["accuracy_95"].append(float(right[rows].mean()))
         drawn["macro_f1_95"].append(macro_f1(confusion))
         drawn["weighted_f1_95"].append(_weighted_f1(confusion))
-        drawn["ece_95"].append(ece_of(confidence[rows], right[rows]))
     return {name: [float(edge) for edge in np.quantile(values, (0.025, 0.975))] for name, values in drawn.items()}
 
 

@@ -11,14 +11,15 @@ import pandas as pd
 
 from schemas.bundle import MANIFEST_FILE, BundleManifest
 from training.card import short_name
-from training.course import RUN_FILE, Course, Plan, begin
+from training.course import DAMAGE, RUN_FILE, Course, Plan, begin
+from training.data.prepare import fingerprint
 from training.data.rows import TARGETS, is_certain, read_rows
-from training.errors import DataUnreadable, ExportRefused, SettingUnfit, TooFewRows
+from training.errors import DataUnreadable, ExportRefused, FolderTaken, SettingUnfit, TooFewRows
 from training.export import Candidate, export
 from training.files import replaced
 from training.lessons import Lesson, plain_lesson
 from training.pruning import prune
-from worker.inference.bundle import TOKENIZER_FILE
+from worker.inference.bundle import TOKENIZER_FILE, may_be_written
 from worker.inference.encoder import cpu_flags
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -49,7 +50,8 @@ def train_encoder(
     from training import encoder as torch_side  # noqa: PLC0415 - torch
     from training.fine_tuning import FineTuning  # noqa: PLC0415 - torch
 
-    rows, chosen = read_rows(prepared, sources), torch_side.EncoderSizes(**sizes)
+    rows, prepared_sha256 = _rows(prepared, sources)
+    chosen = torch_side.EncoderSizes(**sizes)
     lesson = lesson or plain_lesson(rows)
     torch.manual_seed(chosen.seed)
     tokenizer, model = torch_side.load_encoder(name)
@@ -60,15 +62,16 @@ def train_encoder(
     train, validation = rows[lesson.learned], _validation(rows)
     ids = encode(tokenizer, list(train["cleaned"]), chosen.max_tokens)
     held_out = encode(tokenizer, list(validation["cleaned"]), chosen.max_tokens)
-    begin(run, _settings("encoder", name, start, chosen), ids, lesson.targets, lesson.weights)
+    grading = validation[TARGETS].to_numpy()
+    begin(run, _settings("encoder", name, start, chosen), ids, lesson.targets, lesson.weights, held_out, grading)
     if (run / RUN_FILE).exists():
         return _finished(run)
     learner = FineTuning(model, (ids, lesson.targets, lesson.weights), held_out, chosen)
     torch_side.save_encoder(run, tokenizer, model)
     plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
-    course = Course(learner, plan, validation[TARGETS].to_numpy().argmax(1))
+    course = Course(learner, plan, grading.argmax(1))
     report = {"sizes": asdict(chosen), "history": course.take(run), "precision": str(learner.precision)}
-    return _finish(run, course, {"kind": "encoder", "base": name, **_story(rows, lesson), **report})
+    return _finish(run, course, {"kind": "encoder", "base": name, **_story(rows, lesson, prepared_sha256), **report})
 
 
 def train_lstm(
@@ -94,7 +97,7 @@ def train_lstm(
     """
     from training import lstm, lstm_fitting, lstm_start, words  # noqa: PLC0415 - TensorFlow is loaded only here
 
-    rows = read_rows(prepared, sources)
+    rows, prepared_sha256 = _rows(prepared, sources)
     chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset]), **sizes})
     lesson = lesson or plain_lesson(rows)
     train, validation = rows[lesson.learned], _validation(rows)
@@ -110,16 +113,23 @@ def train_lstm(
     tokenizer = words.build_tokenizer(begun.vocabulary)
     tokenizer.enable_truncation(chosen.max_tokens)
     ids, held_out = (words.encode(tokenizer, part["cleaned"]) for part in (train, validation))
-    begin(run, _settings("lstm", begun.base, start, begun.sizes), ids, lesson.targets, lesson.weights)
+    settings, grading = _settings("lstm", begun.base, start, begun.sizes), validation[TARGETS].to_numpy()
+    begin(run, settings, ids, lesson.targets, lesson.weights, held_out, grading)
     if (run / RUN_FILE).exists():
         return _finished(run)
     with replaced(run / VOCABULARY_FILE) as path:
         path.write_text(json.dumps({"vocabulary": begun.vocabulary, "trained": begun.trained}), encoding="utf-8")
     learner = lstm_fitting.LstmFitting(begun.model, (ids, lesson.targets, lesson.weights), held_out, begun.sizes)
     plan = Plan(begun.sizes.epochs, begun.sizes.patience, begun.sizes.checkpoint_minutes)
-    course = Course(learner, plan, validation[TARGETS].to_numpy().argmax(1))
+    course = Course(learner, plan, grading.argmax(1))
     report = {"sizes": asdict(begun.sizes), "history": course.take(run)}
-    return _finish(run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson), **report})
+    return _finish(run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson, prepared_sha256), **report})
+
+
+def _rows(prepared: Path, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """The rows of ``sources``, and the `fingerprint` of all."""
+    sha256 = fingerprint(read_rows(prepared))
+    return read_rows(prepared, sources), sha256
 
 
 def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str, Any]:
@@ -127,10 +137,10 @@ def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str,
     return {name: value for name, value in known.items() if name != "checkpoint_minutes"}
 
 
-def _story(rows: pd.DataFrame, lesson: Lesson) -> dict[str, Any]:
-    """What a model card tells of a run."""
+def _story(rows: pd.DataFrame, lesson: Lesson, prepared_sha256: str) -> dict[str, Any]:
+    """What a run says of its rows and teachers, for the model card and `export`."""
     learned = {str(source): int(n) for source, n in rows.loc[lesson.learned, "source"].value_counts().items()}
-    return {"teachers": list(lesson.teachers), "learned": learned}
+    return {"teachers": list(lesson.teachers), "learned": learned, "prepared_sha256": prepared_sha256}
 
 
 def _finish(run: Path, course: Course[Any], report: dict[str, Any]) -> dict[str, Any]:
@@ -153,20 +163,36 @@ def export_run(
 
     Raises:
         DataUnreadable: the prepared rows or the run are not there.
-        ExportRefused: the served model breaks a rule.
+        FolderTaken: ``bundle`` holds something that is no bundle.
+        ExportRefused: the served model breaks a rule, or the run learned from other rows than the prepared ones.
     """
-    read_rows(prepared)
+    if not may_be_written(bundle):
+        raise FolderTaken(f"{bundle} holds something that is no bundle; name another folder with --bundle")
+    rows = read_rows(prepared)
     if not (run / RUN_FILE).exists():
         raise DataUnreadable(
             f"{run / RUN_FILE} is missing; make it with `python -m training train` (an interrupted run goes on)"
         )
-    if json.loads((run / RUN_FILE).read_text())["kind"] == "lstm":
+    made = json.loads((run / RUN_FILE).read_text())
+    _check_rows(prepared, rows, run, made)
+    if made["kind"] == "lstm":
         if frequent is not None:
             raise SettingUnfit("--prune-vocabulary is for encoders; an LSTM gets its vocabulary when it is trained")
         return export_lstm(prepared, run, bundle, name=name or "lstm-glove", bundle_version=bundle_version)
     return export_encoder(
         prepared, run, bundle, name=name or "encoder", bundle_version=bundle_version, frequent=frequent
     )
+
+
+def _check_rows(prepared: Path, rows: pd.DataFrame, run: Path, made: dict[str, Any]) -> None:
+    """A model must not be measured on rows that it may have learned from; older runs do not say which those are."""
+    learned_from, found = made.get("prepared_sha256"), fingerprint(rows)
+    if learned_from not in (None, found):
+        raise ExportRefused(
+            f"{run} learned from prepared rows with sha256 {learned_from}, those in {prepared} have {found}, which may "
+            "hold out what it learned; name the folder with its own rows (--prepared), prepare those again, or train "
+            "on these in another folder"
+        )
 
 
 def export_encoder(
@@ -236,7 +262,10 @@ def export_lstm(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_ve
     sizes = lstm.LstmSizes(**made["sizes"])
     vocabulary: list[str] = kept["vocabulary"]
     model = lstm.build_model(np.zeros((len(vocabulary), words.WIDTH), np.float16), kept["trained"], sizes)
-    model.load_weights(run / lstm.BEST_FILE)
+    try:
+        model.load_weights(run / lstm.BEST_FILE)
+    except DAMAGE as error:
+        raise DataUnreadable(f"{run / lstm.BEST_FILE} cannot be read; train this run anew") from error
     kernel, bias = model.get_layer("emotions").get_weights()
     graph = build_lstm_graph(model.get_layer("words").table(), lstm.layers_of(model), kernel, bias)
     tokenizer = words.build_tokenizer(vocabulary)

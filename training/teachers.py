@@ -1,5 +1,6 @@
 """Teachers: fine-tuned runs, bundles or checkpoints, whose logits say what a student should learn."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 
 from schemas.bundle import MANIFEST_FILE
 from schemas.emotions import EMOTIONS
-from training.course import RUN_FILE
+from training.course import DAMAGE, RUN_FILE
 from training.errors import DataUnreadable, TeacherUnfit
 from training.files import replaced
+from worker.inference.bundle import sha256_of
 from worker.inference.engine import load_engine
 
 Logits = NDArray[np.float32]
@@ -38,7 +40,7 @@ def teach(teachers: Sequence[Path], rows: pd.DataFrame, needed: NDArray[np.bool_
 
 
 def _remembered(path: Path, texts: list[str], cache: Path) -> Logits:
-    asked = pd.util.hash_pandas_object(pd.Series([str(path.resolve()), *texts]), index=False).to_numpy()
+    asked = pd.util.hash_pandas_object(pd.Series([_sha256(path), *texts]), index=False).to_numpy()
     file = (
         cache / f"teacher-{int(np.bitwise_xor.reduce(asked * np.arange(1, len(asked) + 1, dtype=np.uint64))):016x}.npy"
     )
@@ -51,11 +53,23 @@ def _remembered(path: Path, texts: list[str], cache: Path) -> Logits:
     return logits
 
 
+def _sha256(path: Path) -> str:
+    """Of the files that decide what a teacher says; another one at the same path has another."""
+    if (path / MANIFEST_FILE).exists():
+        patterns = [MANIFEST_FILE]  # it holds the sha256 of every other file
+    elif (path / RUN_FILE).exists():
+        patterns = [RUN_FILE, "best.*"]
+    else:
+        patterns = ["*.json", "*.safetensors", "*.bin"]
+    files = sorted(file for pattern in patterns for file in path.glob(pattern))
+    return hashlib.sha256(json.dumps([(file.name, sha256_of(file)) for file in files]).encode()).hexdigest()
+
+
 def ask(path: Path, cleaned: list[str]) -> Logits:
     """The logits of one teacher for cleaned texts, float32 ``[n, 6]``.
 
     Raises:
-        DataUnreadable: the folder is no run, bundle or checkpoint.
+        DataUnreadable: the folder is no run, bundle or checkpoint, or its files cannot be read.
         TeacherUnfit: it has other labels than ours.
     """
     if (path / MANIFEST_FILE).exists():  # the reader refuses other labels itself
@@ -84,15 +98,23 @@ def _ask_run(path: Path, cleaned: list[str]) -> Logits:
 
 def _ask_checkpoint(path: Path, cleaned: list[str]) -> Logits:
     import torch  # noqa: PLC0415 - loaded only here
+    from safetensors import SafetensorError  # noqa: PLC0415 - as above
     from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415 - as above
 
     from training.encoder import encode  # noqa: PLC0415 - as above
 
-    model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+    except (*DAMAGE, SafetensorError) as error:
+        raise DataUnreadable(
+            f"{path} cannot be read as a teacher; a checkpoint has {_CONFIG_FILE}, weights and tokenizer of a kind "
+            f"that transformers knows ({str(error).partition(chr(10))[0]})"
+        ) from error
     names = [str(model.config.id2label[i]).lower() for i in range(model.config.num_labels)]
     if sorted(names) != sorted(EMOTIONS):
         raise TeacherUnfit(f"{path} labels {', '.join(names)}, not {', '.join(EMOTIONS)}; set id2label in its config")
-    ids = encode(AutoTokenizer.from_pretrained(path), cleaned, _MAX_TOKENS)
+    ids = encode(tokenizer, cleaned, _MAX_TOKENS)
     order = [names.index(emotion) for emotion in EMOTIONS]
     with torch.inference_mode():
         rows = [model(input_ids=torch.tensor([one])).logits[0].float().numpy() for one in ids]

@@ -25,6 +25,8 @@ _FETCH_MAX_WAIT_MS = 100
 """Counts may be so late: every batch writes rows, and a fetch for each would cost the broker as much as the batch."""
 _ENDS_INTERVAL_S = 1.0
 _ENDS_TIMEOUT_S = 5.0
+_LOOK_AFTER_S, _LOOK_TIMEOUT_S = 2.0, 1.0
+"""A part that lags for so long may have nothing to count: markers of transactions stand at offsets, too."""
 
 
 class Follower:
@@ -51,6 +53,8 @@ class Follower:
         self._horizon = Horizon(worker.retention_s + 2 * worker.bucket_s, clock)
         self._fresh_at: dict[int, float] = dict.fromkeys(range(partitions), steady())
         """Partition -> when it last changed or lagged behind nothing."""
+        self._looked: dict[int, tuple[int, int | None]] = {}
+        """Partition -> offset of the raw topic, and the end up to which no record stands there, None if one does."""
         self._unread = set(range(partitions))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="follower")
         self._stopping = False
@@ -78,7 +82,9 @@ class Follower:
                 if time.monotonic() >= ends_due:
                     await loop.run_in_executor(self._thread, self._read_ends, consumer)
                     self._expire()
-                    self.progress()  # notes which partitions lag behind nothing
+                    for part in self.progress():
+                        if part.late_s > _LOOK_AFTER_S:
+                            await loop.run_in_executor(self._thread, self._look_for_records, part)
                     ends_due = time.monotonic() + _ENDS_INTERVAL_S
         finally:
             await loop.run_in_executor(self._thread, consumer.close)
@@ -140,6 +146,31 @@ class Follower:
                 return
             self._ends[partition] = end
 
+    def _look_for_records(self, part: PartitionProgress) -> None:
+        following = 0 if part.counted_offset is None else part.counted_offset + 1
+        end = self._ends.get(part.partition)
+        if end is None or self._looked.get(part.partition) in {(following, end), (following, None)}:
+            return
+        reader = Consumer(
+            {
+                **self._kafka.client_config(),
+                "group.id": "counts-follower",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_uncommitted",  # as the worker reads
+            }
+        )
+        try:
+            reader.assign([TopicPartition(self._kafka.raw_topic, part.partition, following)])
+            for message in reader.consume(1, _LOOK_TIMEOUT_S):
+                error = message.error()
+                if error is None:
+                    self._looked[part.partition] = following, None
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the documented name
+                    self._looked[part.partition] = following, end
+        finally:
+            reader.close()
+
     def _expire(self) -> None:
         for key in self._horizon.expired(self._rows):
             del self._rows[key]
@@ -152,6 +183,8 @@ class Follower:
     def _progress_of(self, partition: int, following: int | None) -> PartitionProgress:
         end = self._ends.get(partition)
         lag = None if end is None else max(0, end - (following or 0))
+        if lag and self._looked.get(partition) == (following or 0, end):
+            lag = 0
         if lag == 0:
             self._fresh_at[partition] = self._steady()
         late_s = self._steady() - self._fresh_at[partition]

@@ -37,6 +37,7 @@ def export(
     """Check the served model against the rules and write its bundle."""
     from rich.table import Table
 
+    from training.calibration import LEAST_ROWS_TO_FIT
     from training.pipeline import export_run
 
     manifest = export_run(prepared, run, bundle, name=name, bundle_version=bundle_version, frequent=frequent)
@@ -49,4 +50,6 @@ def export(
     if manifest.agreement is not None:
         same, flipped = manifest.agreement.same_label, manifest.agreement.flipped_by_rebatching
         console.print(f"{manifest.precision} keeps {100 * same:.2f} % of the labels; re-batching changes {flipped}")
+    if manifest.temperature == 1:
+        console.print(f"the temperature stays 1: half of the validation rows are fewer than {LEAST_ROWS_TO_FIT}")
     console.print(f"temperature {manifest.temperature:.3f}; read {bundle / 'README.md'}", soft_wrap=True)

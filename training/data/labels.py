@@ -29,13 +29,15 @@ USUAL: Final[Names] = {
     "neutral": (NONE,),
 }
 """Names that need no mapping file."""
+_HEADERS: Final = frozenset({"label", "labels", "foreign", "theirs", "from"})
+"""First cells that make the first line of a CSV mapping its header."""
 
 
 def read_names(path: Path) -> Names:
     """A mapping file over `USUAL`: JSON ``{"foreign": "joy" | ["joy", "love"] | "none" | null}``, or CSV of two.
 
     In a CSV an empty second cell means that the label says nothing, as ``null`` does in JSON; a repeated label stands
-    for several emotions.
+    for several emotions; a header begins with ``label`` or ``foreign``.
 
     Raises:
         DataUnreadable: the file is missing, or neither.
@@ -66,7 +68,7 @@ def _csv_pairs(text: str) -> list[tuple[str, tuple[str, ...]]]:
     if wrong := [row for row in rows if len(row) != 2]:
         raise ValueError(f"a line of {len(wrong[0])} cells instead of 2: {','.join(wrong[0])}")
     pairs = [(_folded(label), _tuple(ours.strip() or None)) for label, ours in rows]
-    is_header = bool(pairs) and bool(set(pairs[0][1]) - {*EMOTIONS, NONE})
+    is_header = bool(pairs) and pairs[0][0] in _HEADERS and bool(set(pairs[0][1]) - {*EMOTIONS, NONE})
     return pairs[1:] if is_header else pairs
 
 

@@ -17,10 +17,13 @@ _NOT_WORD = re.compile(r"[^a-z0-9]+")
 def group_key(text: str) -> str:
     """What near-duplicates share: the cleaned words without hashtags, mentions and URLs.
 
-    A text that is nothing else keeps all its words.
+    A text that is nothing else keeps all its words, one without Latin letters and digits is its own key.
     """
     bare = _NOT_WORD.sub(" ", clean(_ASIDES.sub(" ", text))).strip()
-    return bare if len(bare) > 8 else _NOT_WORD.sub(" ", clean(text)).strip()
+    if len(bare) > 8:
+        return bare
+    cleaned = clean(text)
+    return _NOT_WORD.sub(" ", cleaned).strip() or cleaned
 
 
 def one_row_a_text(frame: pd.DataFrame, judged: frozenset[str], conflicts: Conflicts) -> tuple[pd.DataFrame, int]:

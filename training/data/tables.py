@@ -4,7 +4,11 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterable, Iterator
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +25,9 @@ _OUR_SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
     "": "",
 }
+_NO_LABEL = -1
+"""What Hugging Face ``datasets`` writes where a ``ClassLabel`` is missing."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ def read_table(path: Path, columns: Columns, source: str | None = None) -> Itera
     """Rows of one file, ``.gz`` too; ``labels`` stands in for a missing ``label`` column; the source is its name.
 
     Raises:
-        DataUnreadable: the file cannot be read, is of another kind or encoding, or lacks a column.
+        DataUnreadable: the file cannot be read, is of another kind or encoding, lacks a column, or has a row that does
+            not fit.
     """
     stem, suffix = _kind(path)
     is_table = suffix in (".csv", ".tsv", ".parquet")
@@ -61,8 +69,8 @@ def read_table(path: Path, columns: Columns, source: str | None = None) -> Itera
                 f"{path}, row {number}: split {split!r} in column {columns.split!r}; use train, val or test, or name "
                 "another column with --split-column"
             )
-        text = record[columns.text]
-        yield Row("" if text is None else str(text), labels, source or stem, _OUR_SPLITS[split])
+        text = _text(record[columns.text], f"{path}, row {number}, column {columns.text!r}")
+        yield Row(text, labels, source or stem, _OUR_SPLITS[split])
 
 
 def _records(path: Path, suffix: str, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -91,21 +99,48 @@ def _label_column(path: Path, number: int, record: dict[str, Any], columns: Colu
     return wanted
 
 
+def _text(value: Any, where: str) -> str:
+    """A lone surrogate, which JSON may hold and UTF-8 may not, becomes U+FFFD; `clean` drops both."""
+    if _is_missing(value):
+        return ""
+    if isinstance(value, list | dict):
+        raise DataUnreadable(
+            f"{where}: {type(value).__name__} instead of a text; write one string, or name another column"
+        )
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeError as error:
+            raise DataUnreadable(f"{where}: bytes that are not UTF-8 ({error}); write texts as strings") from error
+    return _SURROGATE.sub("\ufffd", str(value))
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def _labels(cell: Any, separator: str | None) -> tuple[str, ...] | None:
     """None: nobody labelled this row; empty: people found none."""
-    if cell is None or cell == "" or cell != cell:  # noqa: PLR0124 - NaN is the one value that differs from itself
-        return None
     if isinstance(cell, list | tuple):
-        return tuple(map(str, cell))
-    text = str(cell).strip()
+        return _present(cell)
+    text = _label(cell)
     if text.startswith("[") and text.endswith("]"):
         try:
-            return tuple(map(str, json.loads(text)))
-        except ValueError:
+            return _present(json.loads(text))
+        except (ValueError, RecursionError):
             return (text,)
-    if separator is None:
-        return (text,)
-    return tuple(part.strip() for part in text.split(separator) if part.strip())
+    return _present([text] if separator is None else text.split(separator))
+
+
+def _present(labels: Sequence[Any]) -> tuple[str, ...] | None:
+    present = tuple(label for label in map(_label, labels) if label)
+    return None if labels and not present else present
+
+
+def _label(value: Any) -> str:
+    if _is_missing(value):
+        return ""
+    return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
 
 
 def open_lines(path: Path, encoding: str) -> Iterator[str]:
@@ -131,7 +166,7 @@ def open_lines(path: Path, encoding: str) -> Iterator[str]:
         ) from error
     except LookupError as error:
         raise DataUnreadable(f"{error}; name one that Python knows with --encoding, e.g. utf-8 or latin-1") from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataUnreadable(
             f"cannot read {path}: {getattr(error, 'strerror', None) or error}; check the path"
         ) from error
@@ -139,6 +174,10 @@ def open_lines(path: Path, encoding: str) -> Iterator[str]:
 
 def _opened(path: Path) -> IO[bytes]:
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+class _Commas(csv.excel):
+    strict = True
 
 
 class _Tabs(csv.excel_tab):
@@ -149,11 +188,32 @@ class _Tabs(csv.excel_tab):
 
 def _csv(path: Path, columns: Columns, *, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
     lines = open_lines(path, columns.encoding)
-    reader = csv.DictReader(lines, dialect=_Tabs) if delimiter == "\t" else csv.DictReader(lines)
+    reader = csv.reader(lines, dialect=_Tabs if delimiter == "\t" else _Commas)
+    names: list[str] = []
+    number, line = 0, 1
     try:
-        yield from enumerate(reader, 1)
+        for cells in reader:
+            if not names:
+                names = cells
+                _check_names(path, names)
+            elif cells:
+                number += 1
+                if len(cells) != len(names):
+                    raise DataUnreadable(
+                        f"{path}, line {line}: {len(cells)} cells, but the header has {len(names)}; mend the line"
+                        + (", e.g. put a cell that holds a comma in double quotes" if delimiter == "," else "")
+                    )
+                yield number, dict(zip(names, cells, strict=True))
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise DataUnreadable(f"{path}, line {reader.line_num}: {error}; is it {path.suffix[1:]}?") from error
+        raise DataUnreadable(
+            f"{path}, the row that begins in line {line}: {error}; close each double quote, and double those in a cell"
+        ) from error
+
+
+def _check_names(path: Path, names: Iterable[str]) -> None:
+    if twice := [name for name, n in Counter(names).items() if n > 1 and name]:
+        raise DataUnreadable(f"{path} has several columns {twice[0]!r}; rename all but one")
 
 
 def _jsonl(path: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -162,7 +222,7 @@ def _jsonl(path: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataUnreadable(f"{path}, line {number}: no JSON ({error}); write one object a line") from error
         if not isinstance(record, dict):
             raise DataUnreadable(f"{path}, line {number}: {type(record).__name__}, not an object with text and label")
@@ -173,14 +233,17 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - heavy, and only for this kind
 
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(io.BytesIO(gzip.decompress(path.read_bytes())) if path.suffix == ".gz" else path)
+        _check_names(path, file.schema_arrow.names)
         names = class_names(file.schema_arrow.metadata)
         number = 0
         for batch in file.iter_batches():
             for record in batch.to_pylist():
                 number += 1
-                yield number, {key: _named(value, names.get(key)) for key, value in record.items()}
-    except (OSError, ValueError) as error:
+                for column in names.keys() & record.keys():
+                    record[column] = _named(record[column], names[column], f"{path}, row {number}, column {column!r}")
+                yield number, record
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataUnreadable(f"cannot read {path} as Parquet: {error}") from error
 
 
@@ -195,7 +258,13 @@ def class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
     return found
 
 
-def _named(value: Any, names: list[str] | None) -> Any:
-    if names is None or value is None:
-        return value
-    return [names[i] for i in value] if isinstance(value, list) else names[value]
+def _named(value: Any, names: list[str], where: str) -> Any:
+    if isinstance(value, list):
+        return [_named(each, names, where) for each in value]
+    if _is_missing(value) or value == _NO_LABEL:
+        return None
+    if not isinstance(value, int) or not 0 <= value < len(names):
+        raise DataUnreadable(
+            f"{where}: label {value!r} has no name; the file names 0 to {len(names) - 1}, and -1 is no label"
+        )
+    return names[value]

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -7,8 +8,8 @@ from click.testing import CliRunner
 
 from tests.encoders import build_bert, build_mpnet
 from training.__main__ import main
-from training.averaging import average_runs
-from training.encoder import BEST_FILE, load_encoder, load_run, save_encoder
+from training.averaging import _story, average_runs
+from training.encoder import BEST_FILE, begin_with, load_encoder, load_run, save_encoder
 from training.errors import DataUnreadable, FolderTaken, SettingUnfit
 
 
@@ -39,6 +40,27 @@ def test_the_weights_are_the_mean_and_the_story_tells_of_all(tmp_path: Path) -> 
     assert (story["teachers"], story["learned"], story["averaged"]) == (["a", "b"], {"dair": 30}, ["first", "second"])
     with pytest.raises(FolderTaken):
         average_runs([first, second], tmp_path / "mean")
+
+
+def test_the_prepared_rows_are_told_if_all_runs_had_the_same(tmp_path: Path) -> None:
+    stories: list[dict[str, Any]] = [
+        {"learned": {}, "teachers": [], "prepared_sha256": sha256} for sha256 in ("a", "a", "b")
+    ]
+    runs = [tmp_path] * 2
+    assert _story(runs, stories[:2])["prepared_sha256"] == "a"
+    assert "prepared_sha256" not in _story(runs, stories[1:])
+    assert "prepared_sha256" not in _story(runs, [stories[0], {"learned": {}, "teachers": []}])
+
+
+def test_damaged_weights_are_named(tmp_path: Path) -> None:
+    build_bert(tmp_path / "base")
+    first = made_run(tmp_path / "base", tmp_path / "first")
+    for content in (b"", b"no weights", (first / BEST_FILE).read_bytes()[:5000]):
+        (first / BEST_FILE).write_bytes(content)
+        with pytest.raises(DataUnreadable, match=r"first/best\.pt cannot be read"):
+            average_runs([first, first], tmp_path / "mean")
+        with pytest.raises(DataUnreadable, match=r"first/best\.pt cannot be read"):
+            begin_with(load_encoder(str(tmp_path / "base"))[1], first)
 
 
 def test_runs_that_cannot_be_averaged_are_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests.encoders import build_bert
 from training.course import Course, Plan, begin
-from training.errors import DataUnreadable, DiskFull, FolderTaken, Interrupted
+from training.errors import DataUnreadable, DiskFull, FolderTaken, Interrupted, SettingUnfit
 
 SCORES = {0: 1, 1: 3, 2: 2}
 """How many of the four validation rows are right after each epoch."""
@@ -126,6 +126,14 @@ def test_ctrl_c_tells_how_to_go_on_and_a_damaged_checkpoint_what_to_remove(
     (tmp_path / "all.json").write_text("[1.0, ")
     with pytest.raises(DataUnreadable, match=r"all\.json is damaged; remove it"):
         take(Adding(), tmp_path, plan)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    learner = Adding()
+    monkeypatch.setattr(learner, "learn", lambda _: float("nan"))
+    with pytest.raises(SettingUnfit, match=r"loss became nan in epoch 1; .* lower --learning-rate"):
+        take(learner, tmp_path, Plan(epochs=3, checkpoint_minutes=0))
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_run_folder_with_other_settings_or_rows_is_refused(tmp_path: Path) -> None:

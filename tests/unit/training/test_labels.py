@@ -36,6 +36,13 @@ def test_a_csv_mapping_says_the_same(tmp_path: Path) -> None:
     assert (names["calm"], names["boredom"]) == (("none",), ())
 
 
+@pytest.mark.parametrize("header", ["", "Foreign,ours\n", "label,emotion\n"])
+def test_a_header_of_a_csv_mapping_is_no_label(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "names.csv"
+    path.write_text(f"{header}bliss,joy\n")
+    assert read_names(path) == {**USUAL, "bliss": ("joy",)}
+
+
 def test_unknown_labels_are_listed_with_their_counts_and_none_is_guessed() -> None:
     rows = [("a", ("ennui",)), ("b", ("ennui", "joy")), ("a", ("Awe",)), ("a", None)]
     with pytest.raises(LabelsUnknown, match=r"'ennui' \(2 rows\), 'awe' \(1 rows\); map each with --labels"):
@@ -47,6 +54,7 @@ def test_unknown_labels_are_listed_with_their_counts_and_none_is_guessed() -> No
     [
         ("a.json", "{", DataUnreadable, "no label mapping"),
         ("a.json", '{"x": "bliss"}', LabelsUnknown, "maps 'x' to 'bliss'"),
+        ("a.csv", "bliss,jooy\nboredom,\n", LabelsUnknown, "maps 'bliss' to 'jooy'"),
         ("a.csv", "a,b,c\n", DataUnreadable, "a line of 3 cells"),
         ("missing.json", None, DataUnreadable, "No such file"),
     ],

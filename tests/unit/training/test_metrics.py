@@ -38,7 +38,8 @@ def test_intervals_hold_the_figure_and_narrow_with_more_rows() -> None:
     for rows in (100, 1600):
         logits, accepted = sample(rows)
         given, truth, right = answers(softmax(logits), accepted)
-        edges = intervals(given, truth, softmax(logits).max(axis=1))
+        edges = intervals(given, truth)
+        assert "ece_95" not in edges
         low, high = edges["accuracy_95"]
         assert low < right.mean() < high
         assert edges["macro_f1_95"][0] < f1_score(truth, given, average="macro") < edges["macro_f1_95"][1]
@@ -54,6 +55,12 @@ def test_the_temperature_undoes_what_made_the_confidences_too_high() -> None:
     assert ece(without_temperature(softmax(logits), 3.0), right) == pytest.approx(
         ece(softmax(logits * 3), right), abs=1e-3
     )
+
+
+def test_few_rows_change_no_temperature() -> None:
+    logits, accepted = sample(30)
+    assert best_temperature(logits * 3, accepted) != 1
+    assert best_temperature(logits[:29] * 3, accepted[:29]) == 1
 
 
 @pytest.mark.parametrize("rows", [300, 20_000])

@@ -63,6 +63,12 @@ def test_near_duplicates_share_a_key() -> None:
     assert key != group_key("what a lovely day at the sea")
 
 
+def test_texts_without_latin_letters_do_not_share_a_key() -> None:
+    key = group_key("Какой прекрасный день")
+    assert key == group_key("какой  прекрасный день")
+    assert key not in ("", group_key("мне очень грустно"))
+
+
 def test_equal_texts_become_one_and_people_go_before_hashtags() -> None:
     frame = pd.concat([rows({"joy": 1}), rows({"love": 1}), rows({"anger": 1}, source="people")])
     frame = frame.assign(cleaned="same", group="same")

@@ -10,6 +10,7 @@ import pytest
 from training.data.rows import Row
 from training.data.tables import Columns, read_table
 from training.errors import DataUnreadable
+from worker.inference.cleaning import clean
 
 ROWS = [Row("so happy", ("joy",), "mine", "train"), Row('he said "no"', ("anger",), "mine", "test")]
 RECORDS = [{"body": row.text, "mood": (row.labels or ("",))[0], "part": row.split} for row in ROWS]
@@ -19,8 +20,9 @@ COLUMNS = Columns(text="body", label="mood", split="part")
 def write(folder: Path, suffix: str) -> Path:
     path = folder / f"mine.{suffix}"
     frame = pd.DataFrame(RECORDS)
-    if suffix == "parquet":
-        frame.to_parquet(path)
+    if suffix.startswith("parquet"):
+        content = frame.to_parquet()
+        path.write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
     elif suffix == "tsv":
         path.write_text("body\tmood\tpart\n" + "".join("\t".join(record.values()) + "\n" for record in RECORDS))
     elif suffix.startswith("csv"):
@@ -30,7 +32,7 @@ def write(folder: Path, suffix: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "tsv", "jsonl", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "tsv", "jsonl", "parquet", "parquet.gz"])
 def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     assert list(read_table(write(tmp_path, suffix), COLUMNS)) == ROWS
 
@@ -46,12 +48,80 @@ def test_labels_may_be_lists_or_stand_in_one_cell(tmp_path: Path) -> None:
     assert [row.labels for row in read_table(path, Columns(separator="|"))] == [("joy", "love"), None]
 
 
-def test_integer_labels_of_a_hugging_face_file_get_their_names(tmp_path: Path) -> None:
-    features = {"label": {"names": ["sadness", "joy"], "_type": "ClassLabel"}}
-    table = pa.table({"text": ["a", "b"], "label": [1, 0]})
-    metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
-    assert [row.labels for row in read_table(tmp_path / "a.parquet", Columns())] == [("joy",), ("sadness",)]
+@pytest.mark.parametrize("labels", ["[null]", '[" ", null]', '" "', "NaN", "[NaN]", '"[null]"', '" | "'])
+def test_a_missing_label_is_no_label(tmp_path: Path, labels: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"text": "x", "label": {labels}}}\n{{"text": "y", "label": [null, "joy"]}}\n')
+    assert [row.labels for row in read_table(path, Columns(separator="|"))] == [None, ("joy",)]
+
+
+def test_a_blank_label_without_a_separator_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\nx, \n")
+    assert [row.labels for row in read_table(path, Columns())] == [None]
+
+
+def hugging_face(path: Path, labels: list[object]) -> Path:
+    label = {"names": ["sadness", "joy"], "_type": "ClassLabel"}
+    feature = {"feature": label} if isinstance(labels[0], list) else label
+    table = pa.table({"text": ["a"] * len(labels), "label": labels})
+    metadata = {b"huggingface": json.dumps({"info": {"features": {"label": feature}}}).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [
+        ([1, 0], [("joy",), ("sadness",)]),
+        ([1, -1, None], [("joy",), None, None]),
+        ([[1, 0], [-1, 1], [-1], []], [("joy", "sadness"), ("joy",), None, ()]),
+    ],
+)
+def test_integer_labels_of_a_hugging_face_file_get_their_names(
+    tmp_path: Path, labels: list[object], named: list[tuple[str, ...] | None]
+) -> None:
+    path = hugging_face(tmp_path / "a.parquet", labels)
+    assert [row.labels for row in read_table(path, Columns())] == named
+
+
+@pytest.mark.parametrize("wrong", [2, -2])
+def test_an_integer_label_without_a_name_is_told(tmp_path: Path, wrong: int) -> None:
+    path = hugging_face(tmp_path / "a.parquet", [1, wrong])
+    with pytest.raises(DataUnreadable, match=f"row 2, column 'label': label {wrong} has no name"):
+        list(read_table(path, Columns()))
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [([b"caf\xc3\xa9", None], ["caf\u00e9", ""]), ([1.5, float("nan")], ["1.5", ""]), ([7, 8], ["7", "8"])],
+)
+def test_texts_that_are_no_strings_become_strings(tmp_path: Path, values: list[object], texts: list[str]) -> None:
+    pq.write_table(pa.table({"text": values, "label": [b"joy"] * 2}), tmp_path / "a.parquet")
+    rows = list(read_table(tmp_path / "a.parquet", Columns()))
+    assert [row.text for row in rows] == texts
+    assert [row.labels for row in rows] == [("joy",)] * 2
+
+
+def test_bytes_that_are_no_utf_8_are_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": [b"fine", b"caf\xe9"], "label": ["joy"] * 2}), tmp_path / "a.parquet")
+    with pytest.raises(DataUnreadable, match=r"row 2, column 'text': bytes that are not UTF-8"):
+        list(read_table(tmp_path / "a.parquet", Columns()))
+
+
+def test_a_parquet_file_with_a_column_twice_is_named(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"])] * 3, names=["text", "label", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataUnreadable, match="several columns 'text'"):
+        list(read_table(tmp_path / "a.parquet", Columns()))
+
+
+def test_a_lone_surrogate_is_cleaned_as_a_tweet_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "so \\ud83d happy \\ud83d\\ude00", "label": "joy"}\n')
+    (row,) = read_table(path, Columns())
+    assert row.text == "so \ufffd happy \U0001f600"
+    assert clean(row.text) == clean("so \ud83d happy \U0001f600")
 
 
 def test_an_encoding_that_does_not_fit_names_file_and_line(tmp_path: Path) -> None:
@@ -82,10 +152,21 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
         ),
         ("a.csv", b"text,mood\nx,joy\n", "no column 'label'.*--label-column"),
         ("a.csv", b"text,label,split\nx,joy,third\n", "row 1: split 'third'"),
+        ("a.csv", b'text,label\nx,joy\n"y,joy\nz,joy\n', "row that begins in line 3: unexpected end of data; close"),
+        ("a.csv", b'text,label\n"y,joy\n"z",joy\n', "row that begins in line 2: .* close each double quote"),
+        ("a.csv", b'text,label\n"x\ny",joy\noh, no,joy\n', "line 4: 3 cells, but the header has 2.*double quotes"),
+        ("a.csv", b"text,label\nx\n", "line 2: 1 cells, but the header has 2"),
+        ("a.tsv", b"text\tlabel\nx\n", "line 2: 1 cells, but the header has 2; mend the line$"),
+        ("a.csv", b"text,label,text\nx,joy,y\n", "several columns 'text'; rename"),
         ("a.jsonl", b'{"text": "x", "label": "joy"}\nnot json\n', "line 2: no JSON"),
+        ("a.jsonl", b'{"text": ' + b"[" * 99_999, "line 1: no JSON"),
+        ("a.jsonl", b'{"text": ["x"], "label": "joy"}\n', "row 1, column 'text': list instead of a text"),
+        ("a.jsonl", b'{"text": {"a": 1}, "label": "joy"}\n', "row 1, column 'text': dict instead of a text"),
         ("a.jsonl", b"[1]\n", "line 1: list, not an object"),
         ("a.parquet", b"not parquet", "as Parquet"),
         ("a.csv.gz", b"not gzip", "cannot read"),
+        ("a.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 99, "cannot read"),
+        ("a.parquet.gz", gzip.compress(b"")[:10] + b"\xff" * 99, "as Parquet"),
         ("a.docx", b"", "none of .csv"),
     ],
 )

@@ -1,13 +1,18 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import DistilBertConfig, DistilBertForSequenceClassification, PreTrainedTokenizerFast
 
 from schemas.emotions import EMOTIONS
+from tests.bundles import build_tiny_bundle
+from tests.encoders import build_bert
+from training.encoder import load_encoder, save_encoder
 from training.errors import DataUnreadable, TeacherUnfit
 from training.teachers import ask, teach
 from worker.inference.engine import load_engine
@@ -29,7 +34,7 @@ def checkpoint(folder: Path, labels: tuple[str, ...]) -> Path:
     return folder
 
 
-def test_each_teacher_is_asked_once(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_each_teacher_is_asked_once(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = pd.DataFrame({"cleaned": TEXTS})
     needed = np.array([True, False, True])
     teachers = [tiny_bundle, checkpoint(tmp_path / "checkpoint", EMOTIONS)]
@@ -37,8 +42,47 @@ def test_each_teacher_is_asked_once(tiny_bundle: Path, tmp_path: Path) -> None:
     assert np.allclose(answers[0, needed], np.log(load_engine(tiny_bundle).predict_cleaned(TEXTS[::2])), atol=1e-5)
     assert (answers[1, needed] == ask(teachers[1], TEXTS[::2])).all()
     assert not answers[:, 1].any()
-    (teachers[1] / "config.json").unlink()
+    monkeypatch.setattr("training.teachers.ask", None)
     assert (teach(teachers, rows, needed, tmp_path / "cache") == answers).all()
+
+
+def test_a_teacher_that_changed_is_asked_again(tmp_path: Path) -> None:
+    rows, cache = pd.DataFrame({"cleaned": TEXTS}), tmp_path / "cache"
+    needed, folder = np.ones(3, bool), tmp_path / "teacher"
+    asked = []
+    for seed in (1, 2):
+        build_tiny_bundle(folder, seed=seed)
+        asked.append(teach([folder], rows, needed, cache)[0])
+    shutil.rmtree(folder)
+    for seed in (3, 4):
+        torch.manual_seed(seed)
+        checkpoint(folder, EMOTIONS)
+        asked.append(teach([folder], rows, needed, cache)[0])
+    shutil.rmtree(folder)
+    build_bert(tmp_path / "base")
+    tokenizer, model = load_encoder(str(tmp_path / "base"))
+    save_encoder(folder, tokenizer, model)
+    (folder / "run.json").write_text('{"kind": "encoder", "sizes": {"max_tokens": 64}}')
+    for bias in (1.0, 2.0):
+        torch.nn.init.constant_(model.head.weight, bias)
+        torch.save(model.state_dict(), folder / "best.pt")
+        asked.append(teach([folder], rows, needed, cache)[0])
+    for i, one in enumerate(asked):
+        assert not any(np.array_equal(one, other) for other in asked[:i])
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "checkpoint", EMOTIONS)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:3000])
+    with pytest.raises(DataUnreadable, match="checkpoint cannot be read as a teacher"):
+        ask(folder, TEXTS)
+    weights.unlink()
+    with pytest.raises(DataUnreadable, match="checkpoint cannot be read as a teacher"):
+        ask(folder, TEXTS)
+    (folder / "config.json").write_text('{"model_type": "abacus"}')
+    with pytest.raises(DataUnreadable, match="checkpoint cannot be read as a teacher"):
+        ask(folder, TEXTS)
 
 
 def test_a_checkpoint_may_order_its_labels_otherwise(tmp_path: Path) -> None:

