@@ -68,7 +68,7 @@ class CrashJournal:
         self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
     ) -> list[Outcome]:
         """One outcome a record, in their order. What was in flight at several crashes is labelled alone."""
-        if not self._crashes and not self._guilty:
+        if not self._crashes and self._guilty.isdisjoint((record.partition, record.offset) for record in records):
             return self._noted(records, engine, rules, published)
         with self._suspecting:
             return self._carefully(records, engine, rules, published)

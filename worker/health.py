@@ -52,4 +52,4 @@ class Health:
 
 def _lag(expected: Mapping[int, int], ends: Mapping[int, int]) -> int:
     """Raw records of this worker's partitions that have not come yet."""
-    return sum(max(0, ends[partition] - offset) for partition, offset in expected.items() if partition in ends)
+    return sum(max(0, ends.get(partition, offset) - offset) for partition, offset in expected.items())

@@ -4,9 +4,11 @@ import json
 import shutil
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from schemas.counts import WindowCounts
 from schemas.dead_letter import DeadLetter
@@ -126,6 +128,46 @@ def test_a_second_worker_answers_for_all_partitions(stream: Stream, tmp_path: Pa
         stream.produce(tweets(400))
         stream.check_exact(400)
         assert second.wait_until_counted(400)["counts"] == stream.counts()["counts"]
+
+
+@pytest.mark.slow
+def test_a_crashed_worker_takes_no_idle_neighbour_with_it(stream: Stream, tmp_path: Path) -> None:
+    idle_s = 8
+    with Stream(stream.kafka, stream.worker, tmp_path / "second.log") as second:
+        for number, one in enumerate((stream, second)):
+            one.start("--stuck-s", str(idle_s - 2), WORKER_DATA_DIR=str(tmp_path / str(number)))
+        for one in (stream, second):
+            wait_for(lambda one=one: one.get("/readyz")["ready"], START_BOUND_S)  # type: ignore[misc]
+        stream.produce(tweets(40))
+        stream.wait_until_counted(40)
+        neighbour = stream.process
+        assert neighbour is not None
+        time.sleep(idle_s)
+        second.kill()
+        second.start(WORKER_DATA_DIR=str(tmp_path / "1"))
+        wait_for(lambda: second.get("/readyz")["ready"], START_BOUND_S)
+        stream.produce(tweets(40))
+        stream.wait_until_counted(80)
+        assert neighbour.poll() is None
+
+
+@pytest.mark.parametrize("broker", ["apache"], indirect=True)
+def test_a_transaction_leaves_no_lag_behind_it(stream: Stream) -> None:
+    settings = {"transactional.id": stream.worker.app_id, "bootstrap.servers": stream.kafka.bootstrap_servers}
+    producer = Producer(settings)
+    producer.init_transactions(30)
+    stream.start("--stuck-s", "8")
+    for number in range(2):
+        producer.begin_transaction()
+        for value in tweets(40):
+            producer.produce(stream.kafka.raw_topic, value)
+        producer.commit_transaction(30)
+        stream.wait_until_counted(40 * (number + 1))
+        wait_for(lambda: stream.counts()["complete"] and not stream.counts()["late_s"], 30)
+        wait_for(lambda: stream.get("/healthz")["without_progress_s"] == 0, 30)
+    assert {part["lag_messages"] for part in stream.counts()["partitions"]} == {0}
+    assert stream.process is not None
+    assert stream.process.poll() is None
 
 
 def exit_of(stream: Stream, *options: str, **environment: str) -> tuple[int, str]:

@@ -168,6 +168,20 @@ def test_while_there_are_suspects_one_batch_is_labelled_at_a_time(tmp_path: Path
     assert together.most_inside == 1
 
 
+def test_once_the_guilty_one_is_known_other_batches_are_labelled_at_once_again(tmp_path: Path, engine: Engine) -> None:
+    for _ in range(DEAD_AFTER):
+        assert Worker(tmp_path, engine, {(0, 5)}).work((0, 5)) is None
+    together = Together()
+    journal = CrashJournal(tmp_path, TOPIC, together)
+    assert journal._guilty == {(0, 5)}
+    with ThreadPoolExecutor(2) as threads:
+        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in ((3, 1), (3, 2))]
+        together.wait_for(2)
+        together.let_go.set()
+        for one in work:
+            one.result(30)
+
+
 def test_an_error_that_is_no_crash_leaves_no_note(tmp_path: Path, engine: Engine) -> None:
     def fails(*_: object) -> list[Outcome]:
         raise RuntimeError
