@@ -13,6 +13,9 @@ from training.data.rows import NONE_OF_SIX, TARGETS, Target, read_rows
 from training.data.tables import Columns, read_table
 from training.errors import TooFewRows
 
+_NONE = max(NONE_OF_SIX) + 1e-6
+"""A target whose largest part is no larger says that a text carries none of the six."""
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
@@ -52,7 +55,7 @@ def from_file(path: Path, columns: Columns, names: Names) -> Labelled:
 
 
 def from_prepared(folder: Path, split: str, source: str | None = None) -> Iterator[Labelled]:
-    """One for each source that has rows in this split of a prepared folder, or for the one named.
+    """One for each source that has rows with one of the six in this split of a prepared folder, or for the one named.
 
     Raises:
         DataUnreadable: the folder is not prepared.
@@ -60,7 +63,12 @@ def from_prepared(folder: Path, split: str, source: str | None = None) -> Iterat
     """
     frame = read_rows(folder)
     frame = frame[(frame["split"] == split) & frame[TARGETS[0]].notna()]
-    found = [(str(name), part) for name, part in frame.groupby("source") if source in (None, name)]
+    is_some = frame[TARGETS].max(axis=1) > _NONE
+    found = [
+        (str(name), part)
+        for name, part in frame.groupby("source")
+        if source == name or (source is None and is_some[part.index].any())
+    ]
     if not found:
         has = ", ".join(sorted(set(frame["source"]))) or "no rows at all"
         raise TooFewRows(f"{folder} has no {split} rows of {source or 'any source'}; this split has {has}")
@@ -70,8 +78,8 @@ def from_prepared(folder: Path, split: str, source: str | None = None) -> Iterat
 
 
 def _labelled(name: str, pairs: Sequence[tuple[str, Target]]) -> Labelled:
-    certain = [(text, target) for text, target in pairs if max(target) > max(NONE_OF_SIX) + 1e-6]
+    certain = [(text, target) for text, target in pairs if max(target) > _NONE]
     if not certain:
         raise TooFewRows(f"{name} holds no rows with one of the six; check its labels, or map them with --labels")
-    empty = [text for text, target in pairs if max(target) <= max(NONE_OF_SIX) + 1e-6]
+    empty = [text for text, target in pairs if max(target) <= _NONE]
     return Labelled(name, [text for text, _ in certain], np.asarray([t for _, t in certain]) > 0, empty)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from training import words
-from training.course import RUN_FILE
+from training.course import DAMAGE, RUN_FILE
 from training.errors import DataUnreadable
 from training.graphs.lstm_graph import LstmWeights, read_lstm_graph
 from training.lstm import BEST_FILE, LstmSizes, build_model
@@ -43,7 +43,7 @@ def from_run(run: Path, sizes: LstmSizes) -> Start:
     """The best weights of an earlier run, with its vocabulary and its units.
 
     Raises:
-        DataUnreadable: the run is not there or not finished.
+        DataUnreadable: the run is not there, not finished or damaged.
     """
     for name in (VOCABULARY_FILE, RUN_FILE, BEST_FILE):
         if not (run / name).exists():
@@ -52,7 +52,10 @@ def from_run(run: Path, sizes: LstmSizes) -> Start:
     vocabulary: list[str] = kept["vocabulary"]
     sizes = replace(sizes, units=tuple(made["sizes"]["units"]))
     model = build_model(np.zeros((len(vocabulary), words.WIDTH), np.float16), kept["trained"], sizes)
-    model.load_weights(run / BEST_FILE)
+    try:
+        model.load_weights(run / BEST_FILE)
+    except DAMAGE as error:
+        raise DataUnreadable(f"{run / BEST_FILE} cannot be read; train this run anew") from error
     return Start(model, vocabulary, kept["trained"], sizes, str(made["base"]))
 
 

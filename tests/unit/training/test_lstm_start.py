@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from worker.inference.engine import load_engine
 pytest.importorskip("keras")
 
 from training import lstm_start
-from training.lstm import LstmSizes, predict
+from training.lstm import BEST_FILE, LstmSizes, predict
 
 
 def test_a_model_started_from_a_bundle_answers_as_the_bundle_does(tiny_bundle: Path) -> None:
@@ -40,4 +41,12 @@ def test_trained_words_are_those_before_the_first_of_glove() -> None:
 
 def test_an_unfinished_run_is_no_start(tmp_path: Path) -> None:
     with pytest.raises(DataUnreadable, match=r"vocabulary\.json is missing"):
+        lstm_start.from_run(tmp_path, LstmSizes())
+
+
+def test_a_run_with_damaged_weights_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vocabulary.json").write_text(json.dumps({"vocabulary": WORDS, "trained": 4}))
+    (tmp_path / "run.json").write_text(json.dumps({"sizes": {"units": [8, 8, 6]}, "base": "glove"}))
+    (tmp_path / BEST_FILE).write_bytes(b"cut")
+    with pytest.raises(DataUnreadable, match=f"{BEST_FILE} cannot be read"):
         lstm_start.from_run(tmp_path, LstmSizes())

@@ -1,0 +1,23 @@
+"""What a bundle is measured with."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from training.data.rows import NONE_OF_SIX, ROWS_FILE, TARGETS
+from training.errors import TooFewRows
+from training.labelled import from_prepared
+
+JOY = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_source_of_neutral_texts_only_does_not_keep_others_from_being_measured(tmp_path: Path) -> None:
+    rows = [("a", "so happy", JOY), ("a", "it rains", NONE_OF_SIX), ("b", "it is noon", NONE_OF_SIX)]
+    frame = pd.DataFrame({"source": [row[0] for row in rows], "text": [row[1] for row in rows], "split": "val"})
+    frame[TARGETS] = [row[2] for row in rows]
+    frame.to_parquet(tmp_path / ROWS_FILE)
+    (found,) = from_prepared(tmp_path, "val")
+    assert (found.name, found.texts, found.empty) == ("a val", ["so happy"], ["it rains"])
+    with pytest.raises(TooFewRows, match="no rows with one of the six"):
+        list(from_prepared(tmp_path, "val", "b"))
