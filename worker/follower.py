@@ -157,6 +157,7 @@ class Follower:
                 "group.id": "counts-follower",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
                 "isolation.level": "read_uncommitted",  # as the worker reads
             }
         )
