@@ -18,7 +18,7 @@ class Health:
     app: EmotionApp | None = None
     follower: Follower | None = None
     engine_loaded: bool = False
-    _had_nothing_to_do_at: float = field(default_factory=time.monotonic)
+    _had_nothing_to_do_at: float = field(default_factory=time.monotonic, init=False)
 
     def missing(self) -> list[str]:
         """What still keeps the worker from being ready; empty when it is."""
