@@ -144,10 +144,10 @@ class ScoreAgent:
 
     async def _following(self, run: Run) -> list[RawRecord]:
         progress, consumer = self._app.progress, self._app.exact_consumer
-        tp, is_hole = run.tp, consumer.holes(run.tp)
+        tp, behind_holes = run.tp, consumer.behind_holes(run.tp)
         following = []
         for record in run.records:
-            match progress.place(tp.partition, record.offset, is_hole):
+            match progress.place(tp.partition, record.offset, behind_holes):
                 case Place.NEXT:
                     following.append(record)
                 case Place.AHEAD if progress.may_rewind(tp.partition):

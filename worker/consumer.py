@@ -175,18 +175,14 @@ class ExactConsumer(driver.Consumer):
         base = self._base.get(tp)
         if base is None:
             return None
-        done, gap, following = self._done[tp], self._known_holes(tp), base
-        while True:
-            if done and done[0][0] <= following:
-                following = max(following, done.popleft()[1] + 1)
-            elif gap and gap.overlaps(following):
-                following = max(interval.end for interval in gap.at(following))
-            else:
-                break
+        done, behind = self._done[tp], self.behind_holes(tp)
+        following = behind(base)
+        while done and done[0][0] <= following:
+            following = behind(max(following, done.popleft()[1] + 1))
         if following == base:
             return None
-        if gap:
-            gap.chop(0, following)
+        # The agent has yet to pass a hole behind the last record that it took.
+        self._known_holes(tp).chop(0, min(following, self.app.progress.expected.get(tp.partition, following)))
         self._base[tp] = following
         return following
 
@@ -250,10 +246,19 @@ class ExactConsumer(driver.Consumer):
         finally:
             self.sought += 1
 
-    def holes(self, tp: TP) -> Callable[[int], bool]:
-        """Tells of an offset whether the fetcher saw that no record stands there (compaction, transaction markers)."""
+    def behind_holes(self, tp: TP) -> Callable[[int], int]:
+        """From an offset to itself, or behind the holes that begin there.
+
+        A hole is where the fetcher saw that no record stands (compaction, transaction markers).
+        """
         gap = self._known_holes(tp)
-        return lambda offset: bool(gap and gap.overlaps(offset))
+
+        def behind(offset: int) -> int:
+            while found := gap.at(offset):
+                offset = max(interval.end for interval in found)
+            return offset
+
+        return behind
 
     async def rewind(self, tp: TP, offset: int) -> None:
         """Read the partition again from ``offset``."""

@@ -78,23 +78,18 @@ class Progress:
         self.expected[partition] = last + 1
         return True
 
-    def place(self, partition: int, offset: int, is_hole: Callable[[int], bool]) -> Place:
+    def place(self, partition: int, offset: int, behind_holes: Callable[[int], int]) -> Place:
         """Where a record stands in its partition; one that is next moves the expectation on.
 
-        ``is_hole`` tells of an offset whether it holds no record (compaction, transaction markers).
+        ``behind_holes`` as of the consumer.
         """
         following = self.expected.get(partition, offset)
         if offset < following:
             return Place.SEEN
-        if not all(is_hole(missing) for missing in range(following, offset)):
+        if behind_holes(following) < offset:
             return Place.AHEAD
         self.expected[partition] = offset + 1
         return Place.NEXT
-
-    def pass_holes(self, partition: int, is_hole: Callable[[int], bool]) -> None:
-        """Expect nothing where no record stands, such as behind the last tweet of a transaction."""
-        while is_hole(self.expected[partition]):
-            self.expected[partition] += 1
 
     def may_rewind(self, partition: int) -> bool:
         """Whether it is time to read a partition again from ``expected``: at once, then every few seconds."""

@@ -12,8 +12,8 @@ from worker.errors import PublishFailed
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
 
-_MOST_BYTES = 100_000_000
-"""The brokers decide how large a record may be."""
+LARGEST_REQUEST_BYTES = 100_000_000
+"""The topic's own bound decides how large a record may be."""
 
 
 class Record(NamedTuple):
@@ -43,7 +43,7 @@ class Publisher:
                 "acks": "all",
                 "linger.ms": 1,
                 "compression.type": "lz4",
-                "message.max.bytes": _MOST_BYTES,
+                "message.max.bytes": LARGEST_REQUEST_BYTES,
                 "message.timeout.ms": int(delivery_timeout_s * 1000),
             }
         )

@@ -14,10 +14,10 @@ from worker.commands.reading import FORMATS, SAMPLES, Columns, Format, Item, rea
 from worker.errors import PublishFailed, TopicsUnfit
 from worker.options import settings_options
 from worker.preflight import wait_for_broker
+from worker.publisher import LARGEST_REQUEST_BYTES
 from worker.settings import KafkaSettings
 
 _REPORT_EVERY_S = 0.1
-_LARGEST_REQUEST_BYTES = 100_000_000
 _KEPT_ERRORS = 5
 _INTERRUPTED = 130
 
@@ -114,7 +114,7 @@ def send_all(kafka: KafkaSettings, items: Iterable[Item], report: Callable[[Sent
             "acks": "all",
             "linger.ms": 5,
             "partitioner": "murmur2_random",
-            "message.max.bytes": _LARGEST_REQUEST_BYTES,  # the topic's own bound decides, per tweet
+            "message.max.bytes": LARGEST_REQUEST_BYTES,
         }
     )
     sent, started, reported = Sent(), time.monotonic(), 0.0

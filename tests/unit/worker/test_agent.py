@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,7 +68,7 @@ class Edge:
             is_flowing=True,
             exact_consumer=SimpleNamespace(
                 acknowledge=lambda *run: self.acknowledged.append(run),
-                holes=lambda _: lambda offset: offset in self.holes,
+                behind_holes=lambda _: lambda offset: next(n for n in count(offset) if n not in self.holes),
                 rewind=self._rewind,
                 group_generation=GENERATION,
                 is_heard=True,

@@ -21,7 +21,7 @@ RAW = TP("raw", 0)
 def build_consumer() -> ExactConsumer:
     consumer = ExactConsumer.__new__(ExactConsumer)
     state: dict[str, Any] = {
-        "app": SimpleNamespace(raw_topic_name="raw"),
+        "app": SimpleNamespace(raw_topic_name="raw", progress=Progress()),
         "_fetched": {},
         "_noted": deque(),
         "_base": {},
@@ -38,7 +38,7 @@ def fetched(*offsets: int) -> dict[TP, list[Any]]:
 
 
 def holes(consumer: ExactConsumer) -> list[int]:
-    return [offset for offset in range(15) if consumer.holes(RAW)(offset)]
+    return [offset for offset in range(15) if consumer.behind_holes(RAW)(offset) > offset]
 
 
 def test_what_is_skipped_within_a_fetch_and_between_two_is_a_hole() -> None:
@@ -101,6 +101,16 @@ def test_a_hole_between_two_runs_is_committed_over() -> None:
     consumer.acknowledge(RAW, 5, 6)
     consumer.acknowledge(RAW, 9, 9)
     assert consumer._new_offset(RAW) == 10
+
+
+def test_a_hole_behind_what_was_taken_outlives_the_commit() -> None:
+    consumer = build_consumer()
+    consumer._base[RAW] = 5
+    consumer.app.progress.expected[0] = 7
+    consumer.note_holes(fetched(5, 6), {RAW: 8}, undisturbed=True)
+    consumer.acknowledge(RAW, 5, 6)
+    assert consumer._new_offset(RAW) == 8
+    assert holes(consumer) == [7]
 
 
 def test_what_ends_after_its_partition_went_is_not_committed() -> None:

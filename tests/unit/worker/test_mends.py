@@ -5,6 +5,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Iterator
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -335,9 +336,10 @@ def test_a_quiet_worker_reads_again_what_was_fetched_or_listed_and_never_came(
     async def rewind(tp: TP, offset: int) -> None:
         sought.append((tp, offset))
 
-    consumer_of(
-        app, position=where, rewind=rewind, holes=lambda _: lambda offset: offset in holes, _active_partitions=set()
-    )
+    def behind(offset: int) -> int:
+        return next(n for n in count(offset) if n not in holes)
+
+    consumer_of(app, position=where, rewind=rewind, behind_holes=lambda _: behind, _active_partitions=set())
     vars(app)["assigned_partitions"] = lambda: {0}
     settled(app)
     app.progress.moved_at -= QUIET_S
