@@ -4,13 +4,13 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.emotions import Emotion
+from schemas.emotions import EMOTIONS, Emotion, Probability
 
 
 class PartitionProgress(BaseModel):
     """How far one partition of the raw topic has been counted."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     partition: int = Field(ge=0)
     counted_offset: int | None = Field(description="Highest raw offset in the table; null before the first.")
@@ -22,19 +22,23 @@ class PartitionProgress(BaseModel):
 
 
 class WindowCounts(BaseModel):
-    """Counts of one rolling window ``(since, as_of]``, a sum of whole buckets."""
+    """Counts of one rolling window, a sum of whole buckets: from ``since`` to the end of the bucket of ``as_of``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     as_of: datetime
     window_s: float = Field(gt=0, description="The window asked for, rounded up to whole buckets.")
     since: datetime = Field(description="Start of the oldest bucket in the sum.")
     bucket_s: float = Field(gt=0)
-    counts: dict[Emotion, int]
-    shares: dict[Emotion, float] = Field(description="counts / total; all 0 where the total is 0.")
+    counts: dict[Emotion, int] = Field(json_schema_extra={"required": [*EMOTIONS]})
+    shares: dict[Emotion, Probability] = Field(
+        description="counts / total; all 0 where the total is 0.", json_schema_extra={"required": [*EMOTIONS]}
+    )
     total: int = Field(ge=0, description="Labelled tweets in the window.")
-    mean_confidence: dict[Emotion, float | None]
-    abstained: int = Field(ge=0, description="How many of the total were under the confidence threshold.")
+    mean_confidence: dict[Emotion, Probability | None] = Field(json_schema_extra={"required": [*EMOTIONS]})
+    abstained: int = Field(
+        ge=0, description="How many of the total were below the confidence threshold; they count under their label."
+    )
     dead: int = Field(ge=0, description="Dead letters in the window, not part of the total.")
     late_s: float = Field(ge=0, description="How late the slowest partition is.")
     complete: bool = Field(description="True where every partition is known and none is stale.")

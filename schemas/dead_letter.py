@@ -55,7 +55,7 @@ class Reason(StrEnum):
 class Header(BaseModel):
     """One header of the raw record; Kafka allows the same name twice and null values."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
     value: str | None = Field(description="Base64.")
@@ -64,7 +64,7 @@ class Header(BaseModel):
 class DeadLetter(BaseModel):
     """One raw record with the reason why it has no label. The same record always gets the same ``id``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str = Field(description="topic-partition-offset of the raw record.")
     source: Source
@@ -79,7 +79,9 @@ class DeadLetter(BaseModel):
     )
     key: str | None = Field(description="Base64 of the raw key.")
     headers: tuple[Header, ...] = ()
-    event_time: datetime
+    event_time: datetime = Field(
+        description="Kafka's timestamp of the raw record, or when it failed if that is absurd."
+    )
     failed_at: datetime
 
     @property

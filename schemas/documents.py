@@ -18,6 +18,11 @@ FOLDER: Final = Path(__file__).parent / "json"
 MODELS: Final[tuple[type[BaseModel], ...]] = (RawTweet, EmotionEvent, DeadLetter, WindowCounts, BundleManifest)
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ASYNCAPI_VERSION: Final = "3.0.0"
+_KEYS: Final = {
+    "RawTweet": "Any; tweets with the same key stay in their order.",
+    "EmotionEvent": "The platform's id of the tweet; null where the raw value had none.",
+    "DeadLetter": "That of the raw record; null where it and the headers are too large for the letter.",
+}
 
 
 def documents() -> dict[str, str]:
@@ -92,6 +97,7 @@ def _message(example: BaseModel) -> dict[str, Any]:
         "name": name,
         "contentType": "application/json",
         "payload": {"$ref": f"#/components/schemas/{name}"},
+        "bindings": {"kafka": {"key": {"type": ["string", "null"], "description": _KEYS[name]}}},
         "examples": [{"name": name, "payload": example.model_dump(mode="json")}],
     }
 
@@ -101,11 +107,18 @@ def _shared_schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
-    return dict(schemas["$defs"])
+    return {name: _for_all_languages(schema) for name, schema in schemas["$defs"].items()}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    return model.model_json_schema(mode="validation")
+    return _for_all_languages(model.model_json_schema(mode="validation"))
+
+
+def _for_all_languages(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without what the docstring says of Python's errors."""
+    if "description" not in schema:
+        return schema
+    return schema | {"description": schema["description"].split("\n\nRaises:")[0]}
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Source(BaseModel):
     """Topic, partition and offset of one raw tweet."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     topic: str = Field(min_length=1)
     partition: int = Field(ge=0)

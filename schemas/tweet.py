@@ -21,6 +21,7 @@ class RawTweet(BaseModel):
     Accepted shapes: this model's own fields; the Twitter API v2 (``{"data": {"id", "text", "author_id", ...}}``,
     or what ``data`` holds); the v1.1 (``id_str``, ``full_text``, ``extended_tweet.full_text``, ``user.id_str``,
     ``created_at`` as ``Wed Oct 10 20:19:24 +0000 2018``); a bare string, which is the text. Unknown fields pass.
+    A schema made of this model tells its own fields only; the worker takes all of these shapes.
 
     A ``created_at`` that cannot be read becomes ``None``: a tweet is not lost for its clock.
 
@@ -96,6 +97,8 @@ def read_time(value: Any) -> datetime | None:
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
+        if isinstance(value, datetime):
+            return value
         if not isinstance(value, str):
             return None
         return _time_of_text(value)

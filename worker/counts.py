@@ -67,7 +67,7 @@ def count_outcomes(
     before. Of each partition only the newest bucket, which is written last, carries the new ``done``: a reader that
     sees it has seen the others, so reading from ``done + 1`` loses nothing even if the writer died between two rows;
     and it is the last of them to expire. Outcomes whose bucket ended before ``oldest_s`` of their partition have
-    expired and are left out.
+    expired and are left out; where that leaves nothing of a partition, its newest row carries the new ``done``.
     """
     changed: dict[RowKey, Row] = {}
     done: dict[int, int] = {}
@@ -81,6 +81,10 @@ def count_outcomes(
         row = changed.get(key) or rows.get(key) or new_row()
         if outcome.offset > row["o"]:
             changed[key] = _add(row, outcome.offset, outcome.counted)
+    for partition in done.keys() - {key[0] for key in changed}:
+        newest = max((key for key in rows if key[0] == partition), default=None)
+        if newest is not None and done[partition] > rows[newest]["done"]:
+            changed[newest] = dict(rows[newest])
     ordered = sorted(changed)
     for partition, newest in {key[0]: key for key in ordered}.items():
         changed[newest]["done"] = done[partition]

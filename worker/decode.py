@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from schemas.dead_letter import Reason
 from schemas.tweet import LONGEST_NAME_CHARS, RawTweet, looks_like_v1, read_time
 
+_FRAMED, _FRAME_BYTES = b"\0", 5
+"""A zero and the schema's number (Confluent documentation, "Schema Registry: wire format")."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -34,10 +37,13 @@ def decode(value: bytes | None, *, max_text_chars: int) -> Tweet | Failure:
     """Read one raw value. Total: every ``bytes`` gives a tweet or a failure, never an exception.
 
     A value that begins with ``{`` claims to be JSON and must be. One that begins with ``"`` or ``[`` is read as JSON
-    if it is JSON, and as plain text otherwise: tweets begin with quotes and brackets too.
+    if it is JSON, and as plain text otherwise: tweets begin with quotes and brackets too. JSON may come in the frame
+    of a schema registry's serialisers; Avro and Protobuf in it are not read.
     """
-    if not value:
+    if not value or value == b"null":
         return Failure(Reason.EMPTY_VALUE, "the record has no value")
+    if value[:1] == _FRAMED and value[_FRAME_BYTES : _FRAME_BYTES + 1] == b"{":
+        value = value[_FRAME_BYTES:]
     if value[:1] == b"{":
         try:
             return read_tweet(orjson.loads(value), max_text_chars)
@@ -91,7 +97,7 @@ def model_tweet(parsed: Any) -> Tweet | None:
         tweet = RawTweet.model_validate(parsed)
     except ValidationError:
         return None
-    return Tweet(tweet.text, tweet.id, tweet.author_id, tweet.created_at, tweet.lang)
+    return Tweet(tweet.text, tweet.id or None, tweet.author_id, tweet.created_at, tweet.lang)
 
 
 def plain_tweet(parsed: Any) -> Tweet | None:
@@ -106,4 +112,4 @@ def plain_tweet(parsed: Any) -> Tweet | None:
         return None
     moment = parsed.get("created_at")
     tweet_id, author_id, lang = fields
-    return Tweet(text, tweet_id, author_id, None if moment is None else read_time(moment), lang)
+    return Tweet(text, tweet_id or None, author_id, None if moment is None else read_time(moment), lang)

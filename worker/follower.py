@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.counts import PartitionProgress, WindowCounts
 from schemas.emotions import EMOTIONS
 from worker.counts import Horizon, Row, RowKey, is_newer, positions, sum_window
+from worker.labelling import FUTURE_TOLERANCE_S
 from worker.records import utc
 from worker.settings import KafkaSettings, WorkerSettings
 
@@ -95,17 +96,8 @@ class Follower:
         self._stopping = True
 
     def _open(self) -> Consumer:
-        consumer = Consumer(
-            {
-                **self._kafka.client_config(),
-                "group.id": "counts-follower",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": _FETCH_MAX_WAIT_MS,
-                "fetch.min.bytes": _FETCH_MIN_BYTES,
-            }
-        )
+        gathering = {"fetch.wait.max.ms": _FETCH_MAX_WAIT_MS, "fetch.min.bytes": _FETCH_MIN_BYTES}
+        consumer = Consumer(self._kafka.reader_config() | gathering)
         topic = self._worker.changelog_topic
         consumer.assign([TopicPartition(topic, partition, 0) for partition in range(self._partitions)])
         return consumer
@@ -151,16 +143,8 @@ class Follower:
         end = self._ends.get(part.partition)
         if end is None or self._looked.get(part.partition) in {(following, end), (following, None)}:
             return
-        reader = Consumer(
-            {
-                **self._kafka.client_config(),
-                "group.id": "counts-follower",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_uncommitted",  # as the worker reads
-            }
-        )
+        as_the_worker_reads = {"isolation.level": "read_uncommitted"}
+        reader = Consumer(self._kafka.reader_config() | as_the_worker_reads)
         try:
             reader.assign([TopicPartition(self._kafka.raw_topic, part.partition, following)])
             for message in reader.consume(1, _LOOK_TIMEOUT_S):
@@ -201,9 +185,13 @@ class Follower:
         """The counts of the window that ends with the bucket of ``as_of`` (default: now).
 
         Raises:
-            ValueError, OverflowError: a moment too far from now to be written down.
+            ValueError: the moment is still to come.
+            OverflowError: it is too long ago to be written down.
         """
-        moment_s = self._clock() if as_of is None else as_of.timestamp()
+        now_s = self._clock()
+        moment_s = now_s if as_of is None else as_of.timestamp()
+        if moment_s > now_s + FUTURE_TOLERANCE_S:
+            raise ValueError(f"{utc(moment_s).isoformat()} is still to come")
         total = sum_window(self._rows, moment_s, window_s, self._worker.bucket_s)
         labelled = sum(total.counts)
         progress = self.progress()

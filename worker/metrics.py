@@ -1,9 +1,11 @@
 """What Prometheus sees of the worker; every metric's name and meaning stands here."""
 
+import math
 from collections import Counter as Counts
 from collections.abc import Iterable
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from schemas.counts import PartitionProgress
 from schemas.emotions import EMOTIONS
@@ -18,30 +20,27 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._tweets = Counter(
-            "tweets_labelled", "Tweets labelled and counted by this process.", ["label"], registry=self.registry
-        )
-        self._dead = Counter(
-            "tweets_dead_lettered", "Dead letters written by this process.", ["reason"], registry=self.registry
-        )
-        self._known = Counter(
-            "tweets_already_published", "Outcomes found on the topics after a restart.", registry=self.registry
-        )
-        self._batch_size = Histogram("batch_tweets", "Tweets in a batch.", buckets=_BATCH_SIZES, registry=self.registry)
+        ProcessCollector(registry=self.registry)
+        ours: dict[str, Any] = {"namespace": "tweet_emotions", "registry": self.registry}
+        self._tweets = Counter("labelled", "Tweets labelled and counted by this process.", ["label"], **ours)
+        self._dead = Counter("dead_lettered", "Dead letters written by this process.", ["reason"], **ours)
+        self._known = Counter("already_published", "Outcomes found on the topics after a restart.", **ours)
+        self._batch_size = Histogram("batch_tweets", "Tweets in a batch.", buckets=_BATCH_SIZES, **ours)
         self._label_s = Histogram(
-            "batch_label_seconds", "Decode, clean and score of a batch.", buckets=_SECONDS, registry=self.registry
+            "batch_label_seconds", "Decode, clean and score of a batch.", buckets=_SECONDS, **ours
         )
         self._publish_s = Histogram(
-            "batch_publish_seconds", "Publish of a batch until confirmed.", buckets=_SECONDS, registry=self.registry
+            "batch_publish_seconds", "Publish of a batch until confirmed.", buckets=_SECONDS, **ours
         )
-        self._lag = Gauge(
-            "partition_lag_messages", "Raw records not counted yet, all workers.", ["partition"], registry=self.registry
-        )
-        self._late = Gauge(
-            "counts_late_seconds", "How late the slowest partition's counts are.", registry=self.registry
-        )
+        self._lag = Gauge("lag_messages", "Raw records not counted yet, whoever owns them.", ["partition"], **ours)
+        self._late = Gauge("counts_late_seconds", "How late the slowest partition's counts are.", **ours)
+        self._bundle = Gauge("bundle", "1 for the bundle that labels.", ["name", "version", "precision"], **ours)
         for label in EMOTIONS:
             self._tweets.labels(label)
+
+    def bundle(self, name: str, version: str, precision: str) -> None:
+        """Note which bundle labels, and in which precision."""
+        self._bundle.labels(name, version, precision).set(1)
 
     def batch(self, outcomes: list[Outcome], label_s: float, publish_s: float) -> None:
         """Note one finished batch."""
@@ -64,10 +63,10 @@ class Metrics:
             self._tweets.labels(EMOTIONS[label]).inc(tweets)
 
     def progress(self, partitions: Iterable[PartitionProgress]) -> None:
-        """Refresh the lag gauges."""
+        """Refresh the lag gauges; the lag is not a number while the end of a partition is unknown."""
         late_s = 0.0
         for partition in partitions:
             late_s = max(late_s, partition.late_s)
-            if partition.lag_messages is not None:
-                self._lag.labels(str(partition.partition)).set(partition.lag_messages)
+            lag = math.nan if partition.lag_messages is None else partition.lag_messages
+            self._lag.labels(str(partition.partition)).set(lag)
         self._late.set(late_s)

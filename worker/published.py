@@ -38,16 +38,7 @@ class PublishedTail:
             TopicsUnfit: a start lies beyond the end of the raw topic, which was then made anew.
             BrokerUnreachable: the brokers did not answer in time.
         """
-        consumer = Consumer(
-            {
-                **self._kafka.client_config(),
-                "group.id": "published-tail",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 50,
-            }
-        )
+        consumer = Consumer(self._kafka.reader_config() | {"fetch.wait.max.ms": 50})
         try:
             for partition, start in starts.items():
                 self._check_start(consumer, partition, start)

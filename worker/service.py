@@ -63,7 +63,9 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
     try:
         engine = cached(await asyncio.to_thread(load, worker.bundle, threads=worker.threads), worker.cache_entries)
         web.manifest, health.engine_loaded = engine.manifest, True
-        log.info("bundle loaded", name=engine.manifest.name, version=engine.manifest.version, folder=str(worker.bundle))
+        name, version = engine.manifest.name, engine.manifest.version
+        metrics.bundle(name, version, engine.precision)
+        log.info("bundle loaded", name=name, version=version, precision=engine.precision, folder=str(worker.bundle))
         try:
             metadata = await asyncio.to_thread(wait_for_broker, kafka, pause)
         except InterruptedError:

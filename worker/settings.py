@@ -15,6 +15,9 @@ DEFAULT_BUNDLE = Path(__file__).parent.parent / "bundles" / "lstm"
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
+READER_GROUP = "tweet-emotions-reader"
+"""librdkafka asks for a group's coordinator even where nobody joins it: readers need the right to read this group."""
+
 
 class KafkaSettings(BaseSettings):
     """How to reach the brokers and what the topics are called; environment ``KAFKA_*``."""
@@ -86,6 +89,16 @@ class KafkaSettings(BaseSettings):
         if self.uses_tls:
             config |= {key: str(path) for key, path in files.items() if path is not None}
         return config
+
+    def reader_config(self) -> dict[str, str | int | float | bool]:
+        """Configuration of a consumer that assigns itself partitions, commits nothing and is told where they end."""
+        return {
+            **self.client_config(),
+            "group.id": READER_GROUP,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
 
     def ssl_context(self) -> ssl.SSLContext:
         """The same trust and client certificate for clients that take an SSL context."""

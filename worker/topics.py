@@ -11,6 +11,7 @@ from schemas.dead_letter import MAX_ORIGINAL_BYTES
 from worker.settings import KafkaSettings, WorkerSettings
 
 _HOUR_MS: Final = 3_600_000
+_COPIES_FOR_TWO_IN_SYNC: Final = 3
 LARGEST_LETTER_BYTES: Final = MAX_ORIGINAL_BYTES * 4 // 3 + 60_000
 """A dead letter with the longest original it keeps, in base64, and its other fields."""
 
@@ -52,6 +53,15 @@ def wanted_topics(kafka: KafkaSettings, worker: WorkerSettings, retention_days: 
         Topic(kafka.dead_topic, kept | {"max.message.bytes": str(max(LARGEST_LETTER_BYTES, 1_048_588))}),
         Topic(worker.changelog_topic, counts, holds_counts=True),
     )
+
+
+def durability(replication: int | None) -> dict[str, str]:
+    """Where three copies are asked for two must have a record before it counts as written.
+
+    By default a broker is content with the leader's own, which may be lost with it; two copies would then stop writing
+    whenever one is away.
+    """
+    return {"min.insync.replicas": "2"} if replication is not None and replication >= _COPIES_FOR_TWO_IN_SYNC else {}
 
 
 def misfits(

@@ -3,7 +3,7 @@
 import errno
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from worker.settings import WorkerSettings
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 _WINDOW = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smh]?)", re.ASCII)
+_TIME_SPACE_OFFSET = re.compile(r"(:\d{2}(?:\.\d+)?) (\d{2}:?\d{2})$", re.ASCII)
 _OPEN_PATHS = {"/healthz", "/readyz"}
 """Whoever supervises the worker has no token."""
 _DEFAULT_WINDOW_S = 300.0
@@ -92,14 +93,7 @@ class WebSide:
         if follower is None:
             return _json({"error": "the brokers have not answered yet"}, status=503)
         try:
-            longest_s = self.settings.retention_s
-            asked = request.query.get("window")
-            window_s = min(_DEFAULT_WINDOW_S, longest_s) if asked is None else parse_window(asked, longest_s)
-            at = request.query.get("at")
-            moment = None if at is None else datetime.fromisoformat(at)
-            if moment is not None and moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            answer = follower.window(window_s, moment)
+            answer = follower.window(*_parse_question(request.query, self.settings.retention_s))
         except (ValueError, OverflowError) as error:
             return _json({"error": str(error)}, status=400)
         return web.Response(body=answer.model_dump_json().encode(), content_type="application/json")
@@ -128,6 +122,16 @@ class WebSide:
         return web.Response(body=self.manifest.model_dump_json().encode(), content_type="application/json")
 
 
+def _parse_question(query: Mapping[str, str], longest_s: float) -> tuple[float, datetime | None]:
+    if unknown := query.keys() - {"window", "at"}:
+        raise ValueError(f"unknown parameter {min(unknown)!r}; window and at are known")
+    window, at = query.get("window"), query.get("at")
+    return (
+        min(_DEFAULT_WINDOW_S, longest_s) if window is None else parse_window(window, longest_s),
+        None if at is None else parse_moment(at),
+    )
+
+
 def parse_window(text: str, longest_s: float) -> float:
     """``60s``, ``5m``, ``1h`` or plain seconds, as seconds.
 
@@ -141,6 +145,16 @@ def parse_window(text: str, longest_s: float) -> float:
     if not 0 < seconds <= longest_s:
         raise ValueError(f"window {text!r} must be above 0 and at most the retention, {longest_s:g} s")
     return seconds
+
+
+def parse_moment(text: str) -> datetime:
+    """An ISO 8601 time, UTC where it names no offset; a ``+`` comes as the space that it means in a query.
+
+    Raises:
+        ValueError: not of this form.
+    """
+    moment = datetime.fromisoformat(_TIME_SPACE_OFFSET.sub(r"\1+\2", text))
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _json(value: object, status: int = 200) -> web.Response:

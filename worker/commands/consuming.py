@@ -30,15 +30,7 @@ def read_topic(kafka: KafkaSettings, topic: str, *, from_beginning: bool, follow
 
 def read_partitions(kafka: KafkaSettings, topic: str, starts: dict[int, int], *, follow: bool) -> Iterator[Message]:
     """Messages of some partitions, each from its start offset."""
-    consumer = Consumer(
-        {
-            **kafka.client_config(),
-            "group.id": "reader",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        }
-    )
+    consumer = Consumer(kafka.reader_config())
     consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in starts.items()])
     unread = set(starts)
     heard_at = time.monotonic()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import orjson
+from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 
@@ -52,9 +53,10 @@ def fetch_counts(base: str, window: str, token_file: Path | None = None) -> Wind
         click.ClickException: no worker answers there, or it refuses the question.
     """
     url = f"{base}/counts?window={urllib.parse.quote(window)}"
-    headers = (
-        {} if token_file is None else {"Authorization": f"Bearer {token_file.read_text(encoding='utf-8').strip()}"}
-    )
+    try:
+        headers = {} if token_file is None else {"Authorization": f"Bearer {token_file.read_text('utf-8').strip()}"}
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"cannot read the HTTP token from {token_file}: {error}") from error
     try:
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as answer:  # noqa: S310
             return WindowCounts.model_validate_json(answer.read())
@@ -62,6 +64,8 @@ def fetch_counts(base: str, window: str, token_file: Path | None = None) -> Wind
         body = error.read()
         reason = orjson.loads(body).get("error", body) if body.startswith(b"{") else error.reason
         raise click.ClickException(f"{url}: {reason}") from error
+    except ValidationError as error:
+        raise click.ClickException(f"{url}: what answers there is no worker; name --http-port") from error
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise click.ClickException(
             f"no worker answers at {base} ({error}); start one with `python -m worker run` or name --http-port"

@@ -10,7 +10,7 @@ from worker.errors import BrokerUnreachable, TopicsUnfit
 from worker.options import settings_options
 from worker.preflight import wait_for_broker
 from worker.settings import KafkaSettings, WorkerSettings
-from worker.topics import Found, misfits, wanted_topics
+from worker.topics import Found, durability, misfits, wanted_topics
 
 _TIMEOUT_S = 30.0
 _POLL_S = 0.1
@@ -95,7 +95,12 @@ def create_topics(
     if kafka.raw_topic in there:
         partitions = len(there[kafka.raw_topic].partitions)
     missing = [
-        NewTopic(topic.name, partitions or 4, replication or _BROKERS_DEFAULT, config=dict(topic.settings))
+        NewTopic(
+            topic.name,
+            partitions or 4,
+            replication or _BROKERS_DEFAULT,
+            config=dict(topic.settings) | durability(replication),
+        )
         for topic in wanted_topics(kafka, worker, retention_days)
         if topic.name not in there
     ]

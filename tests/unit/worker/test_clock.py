@@ -175,3 +175,5 @@ def test_a_window_whose_buckets_have_expired_is_not_complete_and_foreign_records
     follower._unread.clear()
     assert follower.window(60).complete
     assert not follower.window(60, datetime.fromtimestamp(NOW_S - DAY_S, UTC)).complete
+    with pytest.raises(ValueError, match="still to come"):
+        follower.window(60, datetime.fromtimestamp(NOW_S + DAY_S, UTC))

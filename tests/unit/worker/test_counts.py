@@ -47,6 +47,14 @@ def test_a_tweet_of_an_expired_bucket_is_left_out() -> None:
     assert count_outcomes([outcome(0, 1000.0, 1)], {}, BUCKET_S, lambda _: 2000.0) == []
 
 
+def test_a_batch_of_expired_tweets_moves_the_position_though_it_counts_nothing() -> None:
+    rows: dict[RowKey, Row] = dict(count_outcomes([outcome(4, 1000.0, 1)], {}, BUCKET_S, lambda _: 0.0))
+    changed = count_outcomes([outcome(5, 1.0, 1), outcome(6, 2.0, 1)], rows, BUCKET_S, lambda _: 900.0)
+    assert positions(rows | dict(changed)) == {0: 7}
+    assert counted(rows | dict(changed)) == counted(rows)
+    assert count_outcomes([outcome(5, 1.0, 1)], rows | dict(changed), BUCKET_S, lambda _: 900.0) == []
+
+
 def test_the_position_outlives_all_rows_of_a_batch_but_its_newest() -> None:
     rows = dict(count_outcomes([outcome(7, 2000.0, 1), outcome(8, 1000.0, 1)], {}, BUCKET_S, lambda _: 0.0))
     newest = {key: row for key, row in rows.items() if key[1][0] == 2000.0}

@@ -21,6 +21,7 @@ def read(value: bytes | None) -> Tweet | Failure:
     [
         (None, Reason.EMPTY_VALUE),
         (b"", Reason.EMPTY_VALUE),
+        (b"null", Reason.EMPTY_VALUE),
         (b"caf\xe9 was lovely", Reason.NOT_UTF8),
         (b'{"text": "cut', Reason.NOT_JSON),
         (b"[1, 2]", Reason.WRONG_SHAPE),
@@ -50,6 +51,7 @@ def test_a_bad_value_becomes_a_failure_that_says_why(value: bytes | None, reason
         (b'\xef\xbb\xbf{"text": "with a byte order mark"}', "with a byte order mark"),
         (b'{"text": "half an emoji \\ud83d here"}', "half an emoji \ud83d here"),
         (b'{"text": "raw\ttab"}', "raw\ttab"),
+        (b'\x00\x00\x00\x00\x07{"text": "framed by a schema registry"}', "framed by a schema registry"),
         (b'{"data": {"id": "1", "text": "api v2"}}', "api v2"),
         (b'{"id_str": "1", "full_text": "api v1.1", "user": {"id_str": "9"}}', "api v1.1"),
         (b'{"id_str": "1", "text": "cut", "extended_tweet": {"full_text": "the whole"}}', "the whole"),

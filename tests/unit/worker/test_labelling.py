@@ -1,3 +1,4 @@
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,3 +94,10 @@ def test_an_unbelievable_clock_gives_way_to_the_next_one(
     event = EmotionEvent.model_validate_json(outcome.value or b"")
     assert event.event_time.timestamp() == expected_s
     assert event.text is None
+
+
+def test_an_event_holds_the_fields_of_its_schema_and_no_others(engine: Engine) -> None:
+    (outcome,) = label_batch([record(0, b'{"id": "", "text": "so happy"}')], engine, Rules(), {}, lambda: NOW_S)
+    event = json.loads(outcome.value or b"")
+    assert set(event) == set(EmotionEvent.model_fields)
+    assert (outcome.key, event["tweet_id"]) == (None, event["id"])

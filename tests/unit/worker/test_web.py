@@ -12,7 +12,7 @@ from worker.errors import SecretUnreadable
 from worker.health import Health
 from worker.metrics import Metrics
 from worker.settings import WorkerSettings
-from worker.web import WebSide
+from worker.web import WebSide, parse_moment
 
 T = TypeVar("T")
 TOKEN = "t0ken-of-the-web-side"  # noqa: S105 - protects nothing
@@ -90,6 +90,19 @@ def test_an_unreadable_or_empty_token_file_is_an_error_and_no_open_door(tmp_path
         (tmp_path / "empty").touch()
         with pytest.raises(SecretUnreadable, match=file.name):
             status(WorkerSettings(http_port=0, http_token_file=file), "GET", "/counts")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-14T09:26:53Z", "2026-03-14T09:26:53+00:00"),
+        ("2026-03-14 09:26", "2026-03-14T09:26:00+00:00"),
+        ("2026-03-14T09:26:53 02:00", "2026-03-14T09:26:53+02:00"),
+        ("2026-03-14T09:26:53.5-05:00", "2026-03-14T09:26:53.500000-05:00"),
+    ],
+)
+def test_a_moment_of_a_query_is_read_with_its_offset(text: str, moment: str) -> None:
+    assert parse_moment(text).isoformat() == moment
 
 
 def with_token(folder: Path) -> WorkerSettings:
