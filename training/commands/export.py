@@ -1,6 +1,7 @@
 """``export``: a run to a bundle."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -23,7 +24,13 @@ def _fits_manifest(context: click.Context, parameter: click.Parameter, value: st
 @click.option("--run", type=FOLDER, required=True, help="run of `train` or `distill`")
 @click.option("--bundle", type=FOLDER, required=True, help="folder to write")
 @click.option("--name", callback=_fits_manifest, help="name of the bundle; default: by its kind")
-@click.option("--bundle-version", callback=_fits_manifest, default="1", show_default=True)
+@click.option(
+    "--bundle-version",
+    callback=_fits_manifest,
+    default=lambda: f"{datetime.now(UTC):%Y%m%d.%H%M}",
+    show_default="date and time",
+    help="stands in every event, beside the name",
+)
 @click.option(
     "--prune-vocabulary",
     "frequent",

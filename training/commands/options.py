@@ -11,9 +11,17 @@ if TYPE_CHECKING:
 
 Option = Callable[[Callable[..., None]], Callable[..., None]]
 FOLDER = click.Path(path_type=Path)
-DATA = click.option("--data", type=FOLDER, envvar="EMOTION_DATA", help="folder of the public sets (docs/training.md)")
+DATA = click.option(
+    "--data", type=FOLDER, envvar="EMOTION_DATA", show_envvar=True, help="folder of the public sets (docs/training.md)"
+)
 PREPARED = click.option("--prepared", type=FOLDER, required=True, help="folder that `prepare` wrote")
-GLOVE = click.option("--glove", type=FOLDER, envvar="EMOTION_GLOVE", help="GloVe .txt or .npz; default: below --data")
+GLOVE = click.option(
+    "--glove",
+    type=FOLDER,
+    envvar="EMOTION_GLOVE",
+    show_envvar=True,
+    help="GloVe .txt or .npz; default: below --data",
+)
 RUN_OUT = click.option("--out", type=FOLDER, required=True, help="run folder; an interrupted run resumes")
 
 START = click.option("--start", type=FOLDER, help="run, or for an LSTM also a bundle, whose weights to begin with")

@@ -181,6 +181,6 @@ def _openvino() -> Any:
         import openvino  # noqa: PLC0415 - an extra: LSTM bundles are served without it
     except ImportError as error:
         raise RuntimeMissing(
-            "this bundle needs OpenVINO, which is not installed: pip install 'tweet-emotions[transformer]'"
+            "this bundle needs OpenVINO, which is not installed: pip install --editable '.[transformer]' in a checkout"
         ) from error
     return openvino

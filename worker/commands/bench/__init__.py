@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+INSTALL = "`pip install --editable '.[bench]'` in a checkout"
+
 MEASUREMENTS = {
     "engine": "The bundle's engine alone, over batch sizes and lengths.",
     "pipeline": "The whole worker on a broker, beside its engine alone; and the CPU of its edge.",
@@ -21,7 +23,11 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's protocol
         if cmd_name not in MEASUREMENTS:
             return None
-        command: click.Command = getattr(import_module(f"worker.commands.bench.{cmd_name}"), cmd_name)
+        try:
+            module = import_module(f"worker.commands.bench.{cmd_name}")
+        except ModuleNotFoundError as error:
+            raise click.ClickException(f"{error.name} is missing: {INSTALL}") from error
+        command: click.Command = getattr(module, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from worker.commands.bench import INSTALL
 from worker.commands.bench.engine import scoring
 from worker.commands.bench.load import raw_values
 from worker.commands.bench.options import LoadOptions, load_options, settings_of
@@ -187,5 +188,5 @@ def _bench_extra() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f"{error.name} is missing: `pip install 'tweet-emotions[bench]'`, or leave this part out with --part worker"
+            f"{error.name} is missing: {INSTALL}, or leave this part out with --part worker"
         ) from error

@@ -15,6 +15,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from worker.commands.bench import INSTALL
 from worker.commands.bench.timing import Spread
 
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_int8")
@@ -164,7 +165,7 @@ def _draw(report: Report, path: Path) -> None:
     try:
         from matplotlib.figure import Figure as Picture
     except ModuleNotFoundError as error:
-        raise click.ClickException("--plot needs matplotlib: `pip install 'tweet-emotions[bench]'`") from error
+        raise click.ClickException(f"--plot needs matplotlib: {INSTALL}") from error
     units = list(dict.fromkeys(figure.unit for figure in report.figures))
     picture = Picture(figsize=(8, 1 + 0.4 * len(report.figures) + 0.6 * len(units)), layout="constrained")
     heights = [sum(figure.unit == unit for figure in report.figures) + 1 for unit in units]
