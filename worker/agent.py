@@ -28,7 +28,7 @@ from worker.gathering import Gathering, Run
 from worker.inference.engine import Engine
 from worker.labelling import Rules, label_batch
 from worker.metrics import Metrics
-from worker.progress import Place
+from worker.progress import Arrival
 from worker.publisher import Publisher, Record
 from worker.records import Outcome, RawRecord
 from worker.settings import KafkaSettings, WorkerSettings
@@ -47,19 +47,29 @@ _BATCHES_WAITING = 8
 log = structlog.get_logger("worker.agent")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Batch:
-    runs: list[Run]
-    outcomes: list[Outcome]
-    """One for each record of the runs, in their order."""
+    parts: list[tuple[Run, list[Outcome]]]
+    """Each run with one outcome for each of its records, in their order."""
     label_s: float
+
+    @classmethod
+    def of(cls, runs: list[Run], outcomes: list[Outcome], label_s: float) -> "_Batch":
+        """``outcomes``: of all runs, one after the other."""
+        left = iter(outcomes)
+        return cls([(run, list(islice(left, len(run.records)))) for run in runs], label_s)
+
+    @property
+    def runs(self) -> list[Run]:
+        return [run for run, _ in self.parts]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [outcome for _, outcomes in self.parts for outcome in outcomes]
 
     def only(self, is_ours: Callable[[EventT[Any]], bool]) -> "_Batch":
         """The runs whose events are ours, with their outcomes."""
-        outcomes = iter(self.outcomes)
-        pairs = [(run, list(islice(outcomes, len(run.records)))) for run in self.runs]
-        ours = [(run, found) for run, found in pairs if is_ours(run.event)]
-        return _Batch([run for run, _ in ours], [outcome for _, found in ours for outcome in found], self.label_s)
+        return _Batch([part for part in self.parts if is_ours(part[0].event)], self.label_s)
 
 
 class ScoreAgent:
@@ -138,24 +148,24 @@ class ScoreAgent:
                 log.info("left out what was fetched before a rebalance", tweets=len(run.records))
             elif self._app.progress.continues(run.tp.partition, run.first, run.last, len(run.records)):
                 kept.append(run)
-            elif records := await self._following(run):
+            elif records := await self._continuing(run):
                 kept.append(Run(run.event, records))
         return kept
 
-    async def _following(self, run: Run) -> list[RawRecord]:
+    async def _continuing(self, run: Run) -> list[RawRecord]:
         progress, consumer = self._app.progress, self._app.exact_consumer
-        tp, behind_holes = run.tp, consumer.behind_holes(run.tp)
-        following = []
+        tp, past_holes = run.tp, consumer.past_holes(run.tp)
+        continuing = []
         for record in run.records:
-            match progress.place(tp.partition, record.offset, behind_holes):
-                case Place.NEXT:
-                    following.append(record)
-                case Place.AHEAD if progress.may_rewind(tp.partition):
+            match progress.arrival(tp.partition, record.offset, past_holes):
+                case Arrival.NEXT:
+                    continuing.append(record)
+                case Arrival.AHEAD if progress.may_rewind(tp.partition):
                     log.warning("gap in a partition, reading again", partition=tp.partition, offset=record.offset)
-                    await consumer.rewind(tp, progress.expected[tp.partition])
+                    await consumer.seek(tp, progress.expected[tp.partition])
                 case _:
                     continue
-        return following
+        return continuing
 
     def _begin(self, runs: list[Run]) -> None:
         """Hand a batch to the engine's threads, behind those that are there; it ends after the one before it."""
@@ -176,7 +186,7 @@ class ScoreAgent:
         previous: asyncio.Task[None] | None,
     ) -> None:
         try:
-            batch = _Batch(runs, *await labelled)
+            batch = _Batch.of(runs, *await labelled)
             if previous is not None:
                 await previous
             await self._publish_and_count(batch)

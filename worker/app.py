@@ -80,13 +80,13 @@ class EmotionApp(faust.App):
         for partition in self.assigned_partitions() & set(self.progress.expected):
             tp = TP(self.raw_topic_name, partition)
             position = await asyncio.wait_for(self.consumer.position(tp), _POSITION_TIMEOUT_S)
-            following = self.exact_consumer.behind_holes(tp)(self.progress.expected[partition])
+            following = self.exact_consumer.past_holes(tp)(self.progress.expected[partition])
             self.progress.expected[partition] = following
             reached = max(position or 0, ends.get(partition, 0))
             if reached > following and self.progress.may_rewind(partition):
                 log.warning("records did not come, reading again", partition=partition, offset=following, end=reached)
                 self.consumer.resume_partitions({tp})
-                await self.exact_consumer.rewind(tp, following)
+                await self.exact_consumer.seek(tp, following)
 
     def on_rebalance_end(self) -> None:
         """Let the source partitions flow only now (faust 596)."""

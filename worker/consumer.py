@@ -175,10 +175,10 @@ class ExactConsumer(driver.Consumer):
         base = self._base.get(tp)
         if base is None:
             return None
-        done, behind = self._done[tp], self.behind_holes(tp)
-        following = behind(base)
+        done, past = self._done[tp], self.past_holes(tp)
+        following = past(base)
         while done and done[0][0] <= following:
-            following = behind(max(following, done.popleft()[1] + 1))
+            following = past(max(following, done.popleft()[1] + 1))
         if following == base:
             return None
         # The agent has yet to pass a hole behind the last record that it took.
@@ -246,23 +246,19 @@ class ExactConsumer(driver.Consumer):
         finally:
             self.sought += 1
 
-    def behind_holes(self, tp: TP) -> Callable[[int], int]:
+    def past_holes(self, tp: TP) -> Callable[[int], int]:
         """From an offset to itself, or behind the holes that begin there.
 
         A hole is where the fetcher saw that no record stands (compaction, transaction markers).
         """
         gap = self._known_holes(tp)
 
-        def behind(offset: int) -> int:
+        def past(offset: int) -> int:
             while found := gap.at(offset):
                 offset = max(interval.end for interval in found)
             return offset
 
-        return behind
-
-    async def rewind(self, tp: TP, offset: int) -> None:
-        """Read the partition again from ``offset``."""
-        await self.seek(tp, offset)
+        return past
 
     # 502: at a revocation Faust forgets the acks of the batch in flight, and its work is repeated elsewhere.
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

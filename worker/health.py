@@ -18,7 +18,7 @@ class Health:
     app: EmotionApp | None = None
     follower: Follower | None = None
     engine_loaded: bool = False
-    _had_nothing_to_do_at: float = field(default_factory=time.monotonic, init=False)
+    _last_idle_at: float = field(default_factory=time.monotonic, init=False)
 
     def missing(self) -> list[str]:
         """What still keeps the worker from being ready; empty when it is."""
@@ -41,9 +41,9 @@ class Health:
             return 0.0
         settled = not self.app.rebalancing and self.app.tables.actives_ready
         if settled and _lag(self.app.progress.expected, self.follower.ends) == 0:
-            self._had_nothing_to_do_at = time.monotonic()
+            self._last_idle_at = time.monotonic()
             return 0.0
-        return time.monotonic() - max(self.app.progress.moved_at, self._had_nothing_to_do_at)
+        return time.monotonic() - max(self.app.progress.moved_at, self._last_idle_at)
 
     def is_stuck(self) -> bool:
         """Whether a restart is due."""

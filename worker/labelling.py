@@ -66,9 +66,9 @@ def label_batch(
             scorable.append((index, read))
     rows = _score([item.cleaned for _, item in scorable], engine)
     ended_s = clock()
-    batch = _Scored(rules, started_s, ended_s, engine.manifest.name, engine.manifest.version)
+    writer = _EventWriter(rules, started_s, ended_s, engine.manifest.name, engine.manifest.version)
     for (index, item), row in zip(scorable, rows, strict=True):
-        outcomes[index] = _dead(item.record, row, ended_s) if isinstance(row, Failure) else batch.event(item, row)
+        outcomes[index] = _dead(item.record, row, ended_s) if isinstance(row, Failure) else writer.event(item, row)
     return [outcomes[index] for index in range(len(records))]
 
 
@@ -105,7 +105,7 @@ def event_time_s(record: RawRecord, tweet: Tweet | None, rules: Rules, now_s: fl
     return now_s
 
 
-class _Scored:
+class _EventWriter:
     """What the events of one batch have in common."""
 
     def __init__(self, rules: Rules, started_s: float, ended_s: float, name: str, version: str) -> None:

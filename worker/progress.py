@@ -12,7 +12,7 @@ QUIET_S = 2.0
 """After so long without a batch a record that was fetched and never came counts as dropped."""
 
 
-class Place(Enum):
+class Arrival(Enum):
     """Where a record stands in the sequence of its partition."""
 
     SEEN = auto()
@@ -71,25 +71,25 @@ class Progress:
     def continues(self, partition: int, first: int, last: int, count: int) -> bool:
         """Whether ``count`` records from ``first`` to ``last`` come next and leave out no offset.
 
-        If so, `place` would say `Place.NEXT` of each; the expectation moves on.
+        If so, `arrival` would say `Arrival.NEXT` of each; the expectation moves on.
         """
         if self.expected.get(partition, first) != first or last - first + 1 != count:
             return False
         self.expected[partition] = last + 1
         return True
 
-    def place(self, partition: int, offset: int, behind_holes: Callable[[int], int]) -> Place:
+    def arrival(self, partition: int, offset: int, past_holes: Callable[[int], int]) -> Arrival:
         """Where a record stands in its partition; one that is next moves the expectation on.
 
-        ``behind_holes`` as of the consumer.
+        ``past_holes`` as of the consumer.
         """
         following = self.expected.get(partition, offset)
         if offset < following:
-            return Place.SEEN
-        if behind_holes(following) < offset:
-            return Place.AHEAD
+            return Arrival.SEEN
+        if past_holes(following) < offset:
+            return Arrival.AHEAD
         self.expected[partition] = offset + 1
-        return Place.NEXT
+        return Arrival.NEXT
 
     def may_rewind(self, partition: int) -> bool:
         """Whether it is time to read a partition again from ``expected``: at once, then every few seconds."""

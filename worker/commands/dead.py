@@ -5,7 +5,7 @@ the raw topic has been sent back and is skipped, so a redrive that was cut off c
 back once, unless ``--again`` asks for another time. Two redrives of one letter at the same moment are not told apart.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from schemas.dead_letter import DeadLetter, Reason
 from worker.commands.consuming import read_partitions, read_topic
-from worker.errors import WorkerError
 from worker.options import settings_options
 from worker.publisher import Publisher, Record
 from worker.settings import KafkaSettings
@@ -29,18 +28,6 @@ def dead() -> None:
     """List, show and redrive dead letters."""
 
 
-def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
-    def call(**arguments: Any) -> None:
-        try:
-            command(**arguments)
-        except WorkerError as error:
-            click.echo(f"error: {error}", err=True)
-            raise SystemExit(error.exit_code) from error
-
-    call.__name__, call.__doc__ = command.__name__, command.__doc__
-    return call
-
-
 _reasons = click.option(
     "--reason", "reasons", type=click.Choice([reason.value for reason in Reason]), multiple=True, help="only these"
 )
@@ -49,7 +36,6 @@ _reasons = click.option(
 @dead.command("list")
 @settings_options(kafka=KafkaSettings)
 @_reasons
-@_clear_errors
 def list_letters(kafka: KafkaSettings, reasons: tuple[str, ...]) -> None:
     """All dead letters that are kept, oldest first."""
     for letter in _letters(kafka, reasons):
@@ -61,7 +47,6 @@ def list_letters(kafka: KafkaSettings, reasons: tuple[str, ...]) -> None:
 @dead.command()
 @click.argument("letter_id")
 @settings_options(kafka=KafkaSettings)
-@_clear_errors
 def show(kafka: KafkaSettings, letter_id: str) -> None:
     """One letter whole, its original bytes as text where they are text."""
     for letter in _letters(kafka):
@@ -81,7 +66,6 @@ def show(kafka: KafkaSettings, letter_id: str) -> None:
 @click.option("--again", is_flag=True, help="also letters that were sent back before")
 @click.option("--dry-run", is_flag=True, help="say what would be sent")
 @click.option("--yes", is_flag=True, help="do not ask")
-@_clear_errors
 def redrive(
     kafka: KafkaSettings,
     ids: tuple[str, ...],

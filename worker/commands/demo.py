@@ -57,9 +57,6 @@ def demo(worker: WorkerSettings, rate: float, kafka_home: Path | None, duration_
                 console.print(f"broker at {broker.bootstrap_servers}, counts at http://127.0.0.1:{port}/counts")
                 with _worker(folder, kafka, worker, port) as process, _samples(kafka, rate):
                     _show(console, _Stream(kafka, port, process), duration_s)
-    except WorkerError as error:
-        click.echo(f"error: {error}", err=True)
-        raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt:
         console.print("ended")
 

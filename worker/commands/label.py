@@ -22,13 +22,8 @@ def label(texts: tuple[str, ...], worker: WorkerSettings, as_json: bool) -> None
     """Label TEXT... with the bundle, without Kafka; - reads lines from standard input."""
     from worker.inference.cleaning import clean, has_words
     from worker.inference.engine import load_engine
-    from worker.inference.errors import InferenceError
 
-    try:
-        engine = load_engine(worker.bundle, threads=worker.threads)
-    except InferenceError as error:
-        click.echo(f"error: {error}", err=True)
-        raise SystemExit(error.exit_code) from error
+    engine = load_engine(worker.bundle, threads=worker.threads)
     threshold = engine.manifest.abstain_threshold if worker.abstain_threshold is None else worker.abstain_threshold
     console = Console(highlight=False)
     for text in _lines(texts):

@@ -68,8 +68,8 @@ class Edge:
             is_flowing=True,
             exact_consumer=SimpleNamespace(
                 acknowledge=lambda *run: self.acknowledged.append(run),
-                behind_holes=lambda _: lambda offset: next(n for n in count(offset) if n not in self.holes),
-                rewind=self._rewind,
+                past_holes=lambda _: lambda offset: next(n for n in count(offset) if n not in self.holes),
+                seek=self._rewind,
                 group_generation=GENERATION,
                 is_heard=True,
             ),

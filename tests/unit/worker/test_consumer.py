@@ -38,7 +38,7 @@ def fetched(*offsets: int) -> dict[TP, list[Any]]:
 
 
 def holes(consumer: ExactConsumer) -> list[int]:
-    return [offset for offset in range(15) if consumer.behind_holes(RAW)(offset) > offset]
+    return [offset for offset in range(15) if consumer.past_holes(RAW)(offset) > offset]
 
 
 def test_what_is_skipped_within_a_fetch_and_between_two_is_a_hole() -> None:

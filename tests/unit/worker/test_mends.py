@@ -339,7 +339,7 @@ def test_a_quiet_worker_reads_again_what_was_fetched_or_listed_and_never_came(
     def behind(offset: int) -> int:
         return next(n for n in count(offset) if n not in holes)
 
-    consumer_of(app, position=where, rewind=rewind, behind_holes=lambda _: behind, _active_partitions=set())
+    consumer_of(app, position=where, seek=rewind, past_holes=lambda _: behind, _active_partitions=set())
     vars(app)["assigned_partitions"] = lambda: {0}
     settled(app)
     app.progress.moved_at -= QUIET_S
@@ -358,7 +358,7 @@ def test_a_worker_is_stuck_where_nothing_moves_though_there_is_work(
     settled(app)
     assert not health.is_stuck()
     app.progress.moved_at -= 61
-    health._had_nothing_to_do_at -= 61
+    health._last_idle_at -= 61
     assert health.is_stuck() is stuck
 
 
@@ -375,7 +375,7 @@ def test_a_worker_that_had_nothing_to_do_for_long_is_not_stuck_when_something_co
     else:
         vars(app)["rebalancing"] = True
     assert health.stuck_for_s() < 60
-    health._had_nothing_to_do_at -= 61
+    health._last_idle_at -= 61
     assert health.is_stuck()
 
 

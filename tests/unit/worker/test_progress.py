@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.progress import QUIET_S, Place, Progress
+from worker.progress import QUIET_S, Arrival, Progress
 from worker.web import parse_window
 
 
@@ -16,8 +16,8 @@ def nothing(offset: int) -> int:
 def test_only_what_continues_a_partition_is_next() -> None:
     progress = Progress()
     progress.start_from({0: 5}, {})
-    places = [progress.place(0, offset, nothing) for offset in (5, 9, 4, 6, 6)]
-    assert places == [Place.NEXT, Place.AHEAD, Place.SEEN, Place.NEXT, Place.SEEN]
+    places = [progress.arrival(0, offset, nothing) for offset in (5, 9, 4, 6, 6)]
+    assert places == [Arrival.NEXT, Arrival.AHEAD, Arrival.SEEN, Arrival.NEXT, Arrival.SEEN]
 
 
 @given(st.integers(0, 9), st.sets(st.integers(0, 20), min_size=1))
@@ -25,7 +25,7 @@ def test_a_run_continues_a_partition_where_each_of_its_records_is_next(expected:
     run, one_by_one, at_once = sorted(offsets), Progress(), Progress()
     for progress in (one_by_one, at_once):
         progress.start_from({0: expected}, {})
-    all_next = all(one_by_one.place(0, offset, nothing) is Place.NEXT for offset in run)
+    all_next = all(one_by_one.arrival(0, offset, nothing) is Arrival.NEXT for offset in run)
     assert at_once.continues(0, run[0], run[-1], len(run)) == all_next
     assert at_once.expected == ({0: run[-1] + 1} if all_next else {0: expected})
 
@@ -33,7 +33,7 @@ def test_a_run_continues_a_partition_where_each_of_its_records_is_next(expected:
 def test_a_hole_that_the_fetcher_saw_is_no_gap() -> None:
     progress = Progress()
     progress.start_from({0: 5}, {})
-    assert progress.place(0, 9, lambda _: 9) is Place.NEXT
+    assert progress.arrival(0, 9, lambda _: 9) is Arrival.NEXT
     assert progress.expected == {0: 10}
 
 
