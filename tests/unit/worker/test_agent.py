@@ -19,7 +19,7 @@ from worker.inference.engine import Engine, load_engine
 from worker.metrics import Metrics
 from worker.progress import Progress
 from worker.publisher import Record
-from worker.records import RawRecord
+from worker.records import Counted, RawRecord
 from worker.settings import KafkaSettings, WorkerSettings
 
 GENERATION = 7
@@ -132,6 +132,18 @@ def test_a_batch_is_published_counted_and_acknowledged(play: Play) -> None:
     assert [(record.topic, record.partition) for record in edge.published] == [("tweets.emotion", 0)]
     assert edge.acknowledged == [(TP("raw", 0), 5, 5)]
     assert [row["done"] for row in edge.counted.values()] == [5]
+
+
+def test_what_stands_on_the_topics_is_counted_and_acknowledged_but_not_published_again(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.app.progress.published = {(0, 5): Counted(1_800_000_000.0, 1, 0.5)}
+        edge.begin()
+        await edge.end()
+
+    edge = play(scenario)
+    assert edge.published == []
+    assert edge.acknowledged == [(TP("raw", 0), 5, 5)]
+    assert [row["n"] for row in edge.counted.values()] == [[0, 1, 0, 0, 0, 0]]
 
 
 def test_batches_end_in_their_order_though_a_later_one_is_scored_first(play: Play) -> None:

@@ -177,3 +177,22 @@ def test_a_window_whose_buckets_have_expired_is_not_complete_and_foreign_records
     assert not follower.window(60, datetime.fromtimestamp(NOW_S - DAY_S, UTC)).complete
     with pytest.raises(ValueError, match="still to come"):
         follower.window(60, datetime.fromtimestamp(NOW_S + DAY_S, UTC))
+
+
+def test_a_tombstone_takes_a_row_out_of_the_counts() -> None:
+    clocks = Clocks()
+    follower = Follower(KafkaSettings(), WORKER, 1, SteadyClock(clocks.wall, clocks.steady), clocks.steady)
+    record = Changelog(0, NOW_S)
+    follower._apply(cast("Any", record))
+    assert follower.window(60).total == 2
+    vars(record)["_value"] = None
+    follower._apply(cast("Any", record))
+    assert follower.window(60).total == 0
+
+
+def test_only_the_owner_of_a_partition_takes_its_old_buckets_from_the_changelog() -> None:
+    app, sent = app_with_rows(NOW_S, NOW_S - 3700, NOW_S)
+    vars(app)["assigned_partitions"] = lambda: {1}
+    expire(app)
+    assert len(app.rows) == 1
+    assert sent == []

@@ -1,6 +1,9 @@
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 from click.testing import CliRunner
 
@@ -38,3 +41,28 @@ def test_an_unknown_broker_ends_a_tool_with_one_clear_line_and_its_own_code() ->
         assert result.exit_code == 69, result.output
         assert "error: no broker answers at 127.0.0.1:1" in result.stderr
         assert result.stdout == ""
+
+
+def test_what_answers_on_the_port_and_is_no_worker_is_said_in_one_line() -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>hello</html>")
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        result = CliRunner().invoke(main, ["counts", "--once", "--http-port", str(server.server_port)])
+        thread.join()
+    assert result.exit_code == 1
+    assert "what answers there is no worker" in result.stderr
+
+
+def test_a_token_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["counts", "--once", "--http-token-file", str(tmp_path / "none")])
+    assert result.exit_code == 1
+    assert "cannot read the HTTP token" in result.stderr

@@ -47,6 +47,19 @@ def test_a_tweet_of_an_expired_bucket_is_left_out() -> None:
     assert count_outcomes([outcome(0, 1000.0, 1)], {}, BUCKET_S, lambda _: 2000.0) == []
 
 
+def test_a_tweet_counts_as_long_as_its_bucket_is_not_over_at_the_horizon() -> None:
+    assert counted(dict(count_outcomes([outcome(0, 1000.0, 1)], {}, BUCKET_S, lambda _: 1005.0))) == [0, 1, 0, 0, 0, 0]
+
+
+def test_a_row_and_a_window_hold_confidences_abstentions_and_dead_letters() -> None:
+    made = [Counted(1000.0, 1, 0.5), Counted(1001.0, 1, 0.25, abstained=True), Counted(1002.0, None)]
+    rows = dict(
+        count_outcomes([Outcome(0, n, one, None, b"") for n, one in enumerate(made)], {}, BUCKET_S, lambda _: 0)
+    )
+    total = sum_window(rows, 1005.0, 10.0, BUCKET_S)
+    assert (total.counts[1], total.confidence[1], total.abstained, total.dead) == (2, 0.75, 1, 1)
+
+
 def test_a_batch_of_expired_tweets_moves_the_position_though_it_counts_nothing() -> None:
     rows: dict[RowKey, Row] = dict(count_outcomes([outcome(4, 1000.0, 1)], {}, BUCKET_S, lambda _: 0.0))
     changed = count_outcomes([outcome(5, 1.0, 1), outcome(6, 2.0, 1)], rows, BUCKET_S, lambda _: 900.0)

@@ -127,3 +127,8 @@ def test_bytes_are_read_as_what_they_hold(parsed: dict[str, object]) -> None:
         return
     tweet = read(value)
     assert isinstance(tweet, Failure) if wanted is None or not wanted.text.strip() else tweet == wanted
+
+
+def test_a_text_may_be_as_long_as_the_limit_and_no_longer() -> None:
+    assert isinstance(read(b"a" * LIMIT), Tweet)
+    assert isinstance(read(b"a" * (LIMIT + 1)), Failure)

@@ -60,6 +60,15 @@ def test_a_full_batch_is_taken_at_once_and_the_rest_waits() -> None:
     assert run(main) == ([0, 1, 2, 3], 2, 0.0)
 
 
+def test_a_batch_that_is_not_full_leaves_nothing_waiting() -> None:
+    async def main() -> tuple[list[int], int]:
+        gathering = Gathering(4, 1.0, room=100)
+        await gathering.put(piece(0, 3))
+        return offsets(await gathering.take()), len(gathering)
+
+    assert run(main) == ([0, 1, 2], 0)
+
+
 def test_the_deadline_counts_from_the_first_record_whatever_comes_later() -> None:
     async def main() -> tuple[list[int], float]:
         gathering = Gathering(100, 1.0, room=100)

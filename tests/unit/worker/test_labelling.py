@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from schemas.dead_letter import DeadLetter, Reason
+from schemas.emotions import EMOTIONS
 from schemas.event import EmotionEvent
 from worker.inference.engine import Engine, load_engine
 from worker.labelling import Rules, label_batch
@@ -101,3 +102,20 @@ def test_an_event_holds_the_fields_of_its_schema_and_no_others(engine: Engine) -
     event = json.loads(outcome.value or b"")
     assert set(event) == set(EmotionEvent.model_fields)
     assert (outcome.key, event["tweet_id"]) == (None, event["id"])
+
+
+def test_an_event_abstains_below_the_threshold_and_rounds_to_six_decimals(engine: Engine) -> None:
+    def event(threshold: float) -> EmotionEvent:
+        rules = Rules(abstain_threshold=threshold)
+        (outcome,) = label_batch([record(0, b"so happy")], engine, rules, {}, lambda: NOW_S)
+        assert outcome.counted.abstained is (threshold > outcome.counted.confidence)
+        return EmotionEvent.model_validate_json(outcome.value or b"")
+
+    assert [event(threshold).abstained for threshold in (0.0, 1.0)] == [False, True]
+    given = [event(0.0).probabilities[emotion] for emotion in EMOTIONS]
+    assert given == [round(p, 6) for p in engine.predict(["so happy"])[0].astype(float).tolist()]
+
+
+def test_a_clock_may_be_a_little_ahead_of_ours(engine: Engine) -> None:
+    (outcome,) = label_batch([record(0, b"so happy", NOW_S + 299)], engine, Rules(), {}, lambda: NOW_S)
+    assert outcome.counted.event_time_s == NOW_S + 299

@@ -51,6 +51,27 @@ async def drained_with_a_batch_in_flight() -> tuple[bool, bool]:
     return before, await progress.drained(0.01)
 
 
+def test_draining_waits_for_all_batches_in_flight() -> None:
+    async def whole() -> list[bool]:
+        progress, drained = Progress(), []
+        progress.batch_began()
+        progress.batch_began()
+        for _ in range(2):
+            progress.batch_ended()
+            drained.append(await progress.drained(0.01))
+        return drained
+
+    assert asyncio.run(whole()) == [False, True]
+
+
+def test_a_partition_that_came_further_may_be_read_again_at_once() -> None:
+    progress = Progress()
+    progress.start_from({0: 5}, {})
+    assert progress.may_rewind(0)
+    progress.expected[0] = 6
+    assert progress.may_rewind(0)
+
+
 def test_draining_waits_for_the_batch_in_flight_but_not_for_ever() -> None:
     assert asyncio.run(drained_with_a_batch_in_flight()) == (False, True)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from worker.settings import KafkaSettings, WorkerSettings
-from worker.topics import LARGEST_LETTER_BYTES, Found, misfits, wanted_topics
+from worker.topics import LARGEST_LETTER_BYTES, Found, durability, misfits, wanted_topics
 
 KAFKA = KafkaSettings(raw_topic="raw", emotion_topic="emotion", dead_topic="dead")
 WORKER = WorkerSettings(app_id="app", retention_s=3600)
@@ -71,3 +71,13 @@ def test_a_changelog_that_forgets_sooner_than_the_counts_is_refused() -> None:
 def test_a_dead_letter_topic_too_small_for_the_longest_letter_is_refused() -> None:
     (problem,) = problems(with_setting("dead", "max.message.bytes", str(LARGEST_LETTER_BYTES - 1)))
     assert "max.message.bytes" in problem
+
+
+def test_three_copies_are_written_twice_before_they_count_as_written() -> None:
+    assert [durability(copies) for copies in (None, 1, 2)] == [{}, {}, {}]
+    assert durability(3) == {"min.insync.replicas": "2"}
+
+
+def test_the_changelog_outlives_the_counts() -> None:
+    changelog = next(topic for topic in WANTED if topic.holds_counts)
+    assert int(changelog.settings["retention.ms"]) > 2 * WORKER.retention_s * 1000

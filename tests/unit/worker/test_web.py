@@ -12,7 +12,7 @@ from worker.errors import SecretUnreadable
 from worker.health import Health
 from worker.metrics import Metrics
 from worker.settings import WorkerSettings
-from worker.web import WebSide, parse_moment
+from worker.web import WebSide, _parse_question, parse_moment
 
 T = TypeVar("T")
 TOKEN = "t0ken-of-the-web-side"  # noqa: S105 - protects nothing
@@ -103,6 +103,11 @@ def test_an_unreadable_or_empty_token_file_is_an_error_and_no_open_door(tmp_path
 )
 def test_a_moment_of_a_query_is_read_with_its_offset(text: str, moment: str) -> None:
     assert parse_moment(text).isoformat() == moment
+
+
+def test_a_misspelt_parameter_is_refused_and_not_passed_over() -> None:
+    with pytest.raises(ValueError, match="windw"):
+        _parse_question({"windw": "60s"}, 3600)
 
 
 def with_token(folder: Path) -> WorkerSettings:

@@ -1,0 +1,34 @@
+from prometheus_client import generate_latest
+
+from schemas.counts import PartitionProgress
+from schemas.dead_letter import Reason
+from worker.metrics import Metrics
+from worker.records import Counted, Outcome
+
+
+def lines(metrics: Metrics) -> set[str]:
+    return set(generate_latest(metrics.registry).decode().splitlines())
+
+
+def test_each_outcome_is_counted_as_what_it_is() -> None:
+    metrics = Metrics()
+    joy, known = Outcome(0, 0, Counted(0.0, 1, 0.9), None, b"{}"), Outcome(0, 1, Counted(0.0, 1, 0.9), None, None)
+    letter = Outcome(0, 2, Counted(0.0, None), None, b"{}", Reason.NO_WORDS)
+    metrics.batch([joy, known, letter], 0.01, 0.01)
+    assert lines(metrics) >= {
+        'tweet_emotions_labelled_total{label="joy"} 1.0',
+        'tweet_emotions_labelled_total{label="fear"} 0.0',
+        "tweet_emotions_already_published_total 1.0",
+        'tweet_emotions_dead_lettered_total{reason="no_words"} 1.0',
+        "tweet_emotions_batch_tweets_sum 3.0",
+    }
+
+
+def test_a_lag_that_is_not_known_any_more_is_no_number() -> None:
+    metrics = Metrics()
+    for lag in (500, None):
+        metrics.progress([PartitionProgress(partition=3, counted_offset=7, lag_messages=lag, late_s=2.5, stale=False)])
+    assert lines(metrics) >= {
+        'tweet_emotions_lag_messages{partition="3"} NaN',
+        "tweet_emotions_counts_late_seconds 2.5",
+    }
