@@ -17,7 +17,7 @@ from worker.records import Counted, Outcome, RawRecord, utc
 
 EARLIEST_EVENT_TIME_S = 1_142_899_200.0
 """2006-03-21, the day of the first tweet; an earlier clock is wrong."""
-_DECIMALS = 6
+DECIMALS = 6
 """Of a probability in an event; no engine is surer of its digits."""
 FUTURE_TOLERANCE_S = 300.0
 """A clock may be this far ahead of ours; beyond that it is wrong."""
@@ -86,7 +86,7 @@ def _score(cleaned: list[str], engine: Engine) -> list[list[float] | Failure]:
     if not cleaned:
         return []
     try:
-        return list(np.round(engine.predict_cleaned(cleaned).astype(np.float64), _DECIMALS).tolist())
+        return list(np.round(engine.predict_cleaned(cleaned).astype(np.float64), DECIMALS).tolist())
     except BaseException as error:  # noqa: BLE001 - a panic of the tokenizer is no Exception; the other tweets go on
         if len(cleaned) == 1:
             return [Failure(Reason.ENGINE_FAILED, f"{type(error).__name__}: {error}"[:500])]

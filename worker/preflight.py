@@ -44,7 +44,7 @@ def wait_for_broker(kafka: KafkaSettings, pause: Callable[[float], object] = tim
         refusals.check(kafka)
         if time.monotonic() + pause_s > deadline:
             raise BrokerUnreachable(
-                f"no broker answers at {kafka.bootstrap_servers} within {kafka.broker_timeout_s:.0f} s ({reason}); "
+                f"no broker answers at {kafka.bootstrap_servers} within {kafka.broker_timeout_s:g} s ({reason}); "
                 "check --bootstrap-servers (KAFKA_BOOTSTRAP_SERVERS) and that the broker runs"
             )
         log.warning("no broker yet", bootstrap_servers=kafka.bootstrap_servers, reason=reason, retry_in_s=pause_s)

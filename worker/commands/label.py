@@ -22,13 +22,14 @@ def label(texts: tuple[str, ...], worker: WorkerSettings, as_json: bool) -> None
     """Label TEXT... with the bundle, without Kafka; - reads lines from standard input."""
     from worker.inference.cleaning import clean, has_words
     from worker.inference.engine import load_engine
+    from worker.labelling import DECIMALS
 
     engine = load_engine(worker.bundle, threads=worker.threads)
     threshold = engine.manifest.abstain_threshold if worker.abstain_threshold is None else worker.abstain_threshold
     console = Console(highlight=False)
     for text in _lines(texts):
         cleaned = clean(text)
-        row = engine.predict_cleaned([cleaned])[0] if has_words(cleaned) else None
+        row = engine.predict_cleaned([cleaned])[0].astype(float).round(DECIMALS) if has_words(cleaned) else None
         answer: dict[str, object] = {"text": text, "cleaned": cleaned, "tokens": engine.tokens(cleaned)}
         if row is not None:
             best = int(row.argmax())
