@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -16,6 +16,7 @@ from worker.agent import ScoreAgent
 from worker.errors import PublishFailed
 from worker.gathering import Run
 from worker.inference.engine import Engine, load_engine
+from worker.labelling import Rules
 from worker.metrics import Metrics
 from worker.progress import Progress
 from worker.publisher import Record
@@ -144,6 +145,37 @@ def test_what_stands_on_the_topics_is_counted_and_acknowledged_but_not_published
     assert edge.published == []
     assert edge.acknowledged == [(TP("raw", 0), 5, 5)]
     assert [row["n"] for row in edge.counted.values()] == [[0, 1, 0, 0, 0, 0]]
+    assert edge.app.progress.published == {}
+
+
+def test_a_letter_goes_to_its_own_topic_and_an_event_has_the_id_of_its_tweet_as_key(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        event: Any = Event(0, GENERATION)
+        values = (b'{"id": "7", "text": "so happy"}', b"")
+        records = [RawRecord("raw", 0, 5 + n, b"k", value, (), 1_800_000_000.0) for n, value in enumerate(values)]
+        edge.app.progress.batch_began()
+        edge.agent._begin([Run(event, records)])
+        await edge.end()
+
+    edge = play(scenario)
+    assert [(record.topic, record.key) for record in edge.published] == [
+        ("tweets.emotion", b"7"),
+        ("tweets.dead", b"k"),
+    ]
+    assert [(sum(row["n"]), row["d"]) for row in edge.counted.values()] == [(1, 1)]
+
+
+def test_the_settings_decide_what_an_event_looks_like(tiny_bundle: Path, tmp_path: Path) -> None:
+    engine, anything = load_engine(tiny_bundle, threads=1), cast("Any", SimpleNamespace())
+    told = {"event_time": "created_at", "include_text": True, "abstain_threshold": 0.9, "max_text_chars": 10}
+    for settings, rules in (
+        (told, Rules(**told)),  # type: ignore[arg-type]
+        ({}, Rules(abstain_threshold=engine.manifest.abstain_threshold)),
+    ):
+        worker = WorkerSettings(data_dir=tmp_path, **settings)  # type: ignore[arg-type]
+        agent = ScoreAgent(anything, engine, anything, Metrics(), KafkaSettings(), worker)
+        assert agent._rules == rules
+        asyncio.run(agent.close())
 
 
 def test_batches_end_in_their_order_though_a_later_one_is_scored_first(play: Play) -> None:

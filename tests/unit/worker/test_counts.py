@@ -79,6 +79,7 @@ def test_rows_only_grow() -> None:
     assert is_newer(newer, older)
     assert not is_newer(older, newer)
     assert is_newer(older, None)
+    assert not is_newer(older, older | {"done": 4})
 
 
 def test_a_window_sums_whole_buckets_of_all_partitions_and_no_older_ones() -> None:

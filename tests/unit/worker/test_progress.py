@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.progress import QUIET_S, Arrival, Progress
+from worker.records import Counted
 from worker.web import parse_window
 
 
@@ -49,6 +50,13 @@ async def drained_with_a_batch_in_flight() -> tuple[bool, bool]:
     before = await progress.drained(0.01)
     progress.batch_ended()
     return before, await progress.drained(0.01)
+
+
+def test_a_new_assignment_knows_only_what_its_own_look_found() -> None:
+    progress = Progress()
+    progress.start_from({0: 5}, {(0, 5): Counted(0.0, 1)})
+    progress.start_from({1: 7}, {(1, 7): Counted(0.0, 2)})
+    assert (progress.expected, progress.published) == ({1: 7}, {(1, 7): Counted(0.0, 2)})
 
 
 def test_draining_waits_for_all_batches_in_flight() -> None:
