@@ -103,6 +103,16 @@ def test_a_hole_between_two_runs_is_committed_over() -> None:
     assert consumer._new_offset(RAW) == 10
 
 
+def test_a_hole_where_reading_began_is_committed_over() -> None:
+    consumer = build_consumer()
+    consumer._base[RAW] = consumer._fetched[RAW] = 5
+    consumer.note_holes(fetched(8), {}, undisturbed=True)
+    consumer.app.progress.expected[RAW.partition] = 9
+    consumer.acknowledge(RAW, 8, 8)
+    assert consumer._new_offset(RAW) == 9
+    assert consumer._new_offset(RAW) is None
+
+
 def test_a_hole_behind_what_was_taken_outlives_the_commit() -> None:
     consumer = build_consumer()
     consumer._base[RAW] = 5
