@@ -8,7 +8,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
-from worker.errors import BrokerRefused, BrokerUnreachable, TopicsUnfit
+from worker.errors import BrokerRefused, BrokerUnreachable, SecretUnreadable, TopicsUnfit
 from worker.settings import KafkaSettings, WorkerSettings
 
 log = structlog.get_logger("worker.preflight")
@@ -28,12 +28,19 @@ def wait_for_broker(kafka: KafkaSettings, pause: Callable[[float], object] = tim
     Raises:
         BrokerUnreachable: none answered within ``broker_timeout_s``.
         BrokerRefused: one answered, but user and password, or the certificates, do not fit.
+        SecretUnreadable: a certificate or key cannot be read.
     """
     deadline = time.monotonic() + kafka.broker_timeout_s
     pause_s = _FIRST_PAUSE_S
     refusals = _Refusals()
     config: dict[str, Any] = {**kafka.client_config(), "log_level": 0, "error_cb": refusals.note}
-    admin = AdminClient(config)
+    try:
+        admin = AdminClient(config)
+    except KafkaException as error:
+        raise SecretUnreadable(
+            f"no client can be made of these settings ({error.args[0].str()}); check KAFKA_SSL_CA_FILE, "
+            "KAFKA_SSL_CERTIFICATE_FILE, KAFKA_SSL_KEY_FILE and the SASL settings"
+        ) from error
     while True:
         left_s = deadline - time.monotonic()
         try:

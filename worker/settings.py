@@ -59,9 +59,10 @@ class KafkaSettings(BaseSettings):
         if self.sasl_password_file is not None:
             try:
                 return self.sasl_password_file.read_text(encoding="utf-8").strip()
-            except OSError as error:
+            except (OSError, UnicodeDecodeError) as error:
                 raise SecretUnreadable(
-                    f"cannot read the SASL password from {self.sasl_password_file}: {error.strerror}; "
+                    f"cannot read the SASL password from {self.sasl_password_file}: "
+                    f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}; "
                     "mend the file or KAFKA_SASL_PASSWORD_FILE"
                 ) from error
         if self.sasl_password is None:

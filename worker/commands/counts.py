@@ -1,5 +1,6 @@
 """``python -m worker counts``: the rolling counts of a running worker, live."""
 
+import http.client
 import time
 import urllib.error
 import urllib.parse
@@ -61,12 +62,17 @@ def fetch_counts(base: str, window: str, token_file: Path | None = None) -> Wind
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as answer:  # noqa: S310
             return WindowCounts.model_validate_json(answer.read())
     except urllib.error.HTTPError as error:
-        body = error.read()
-        reason = orjson.loads(body).get("error", body) if body.startswith(b"{") else error.reason
-        raise click.ClickException(f"{url}: {reason}") from error
-    except ValidationError as error:
+        raise click.ClickException(f"{url}: {_reason(error)}") from error
+    except (ValidationError, http.client.HTTPException) as error:
         raise click.ClickException(f"{url}: what answers there is no worker; name --http-port") from error
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise click.ClickException(
             f"no worker answers at {base} ({error}); start one with `python -m worker run` or name --http-port"
         ) from error
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(orjson.loads(error.read())["error"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, http.client.HTTPException):
+        return str(error.reason)

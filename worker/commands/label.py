@@ -58,6 +58,6 @@ def label(texts: tuple[str, ...], worker: WorkerSettings, as_json: bool) -> None
 def _lines(texts: tuple[str, ...]) -> Iterator[str]:
     for text in texts:
         if text == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin)
+            yield from (line.decode(errors="replace").rstrip("\r\n") for line in sys.stdin.buffer)
         else:
-            yield text
+            yield text.encode(errors="surrogateescape").decode(errors="replace")

@@ -74,7 +74,7 @@ def read_items(path: str, columns: Columns, form: Format | None = None) -> Itera
             else:
                 text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
                 yield from _row_items(text, _DELIMITERS[form], columns)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, csv.Error) as error:
         raise click.ClickException(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 

@@ -1,10 +1,11 @@
 import json
+import socket
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from worker.__main__ import COMMANDS, main
@@ -43,23 +44,46 @@ def test_an_unknown_broker_ends_a_tool_with_one_clear_line_and_its_own_code() ->
         assert result.stdout == ""
 
 
-def test_what_answers_on_the_port_and_is_no_worker_is_said_in_one_line() -> None:
-    class Other(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"<html>hello</html>")
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.0 200 OK\r\n\r\n<html>hello</html>", "what answers there is no worker"),
+        (b"SSH-2.0-OpenSSH_9\r\n", "what answers there is no worker"),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 100\r\n\r\ncut", "what answers there is no worker"),
+        (b"HTTP/1.0 500 Broken\r\n\r\n{ab}", "Broken"),
+        (b'HTTP/1.0 401 Unauthorized\r\n\r\n{"a":"b"}', "Unauthorized"),
+    ],
+)
+def test_what_answers_on_the_port_and_is_no_worker_is_said_in_one_line(answer: bytes, said: str) -> None:
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(10_000)
+            connection.sendall(answer)
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    with HTTPServer(("127.0.0.1", 0), Other) as server:
-        thread = threading.Thread(target=server.handle_request)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
         thread.start()
-        result = CliRunner().invoke(main, ["counts", "--once", "--http-port", str(server.server_port)])
+        result = CliRunner().invoke(main, ["counts", "--once", "--http-port", str(server.getsockname()[1])])
         thread.join()
     assert result.exit_code == 1
-    assert "what answers there is no worker" in result.stderr
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_files_that_cannot_be_used_end_a_tool_with_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b"\xff\xfe")
+    tls = {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_FILE": str(tmp_path / "none")}
+    login = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password")}
+    for environment, named in ((tls, "KAFKA_SSL_CA_FILE"), (login, "KAFKA_SASL_PASSWORD_FILE")):
+        result = CliRunner().invoke(main, ["topics"], env=environment)
+        assert (result.exit_code, len(result.stderr.splitlines())) == (78, 1), result.output
+        assert named in result.stderr
+
+
+def test_label_takes_what_is_not_utf8() -> None:
+    result = CliRunner().invoke(main, ["label", "--json", "-"], input=b"caf\xe9 makes me happy\r\n")
+    assert json.loads(result.stdout)["text"] == "caf\ufffd makes me happy"
 
 
 def test_a_token_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
