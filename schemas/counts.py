@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.emotions import EMOTIONS, Emotion, Probability
+from schemas.emotions import ForEach, Probability
 
 
 class PartitionProgress(BaseModel):
@@ -30,12 +30,10 @@ class WindowCounts(BaseModel):
     window_s: float = Field(gt=0, description="The window asked for, rounded up to whole buckets.")
     since: datetime = Field(description="Start of the oldest bucket in the sum.")
     bucket_s: float = Field(gt=0)
-    counts: dict[Emotion, int] = Field(json_schema_extra={"required": [*EMOTIONS]})
-    shares: dict[Emotion, Probability] = Field(
-        description="counts / total; all 0 where the total is 0.", json_schema_extra={"required": [*EMOTIONS]}
-    )
+    counts: ForEach[int]
+    shares: ForEach[Probability] = Field(description="counts / total; all 0 where the total is 0.")
     total: int = Field(ge=0, description="Labelled tweets in the window.")
-    mean_confidence: dict[Emotion, Probability | None] = Field(json_schema_extra={"required": [*EMOTIONS]})
+    mean_confidence: ForEach[Probability | None]
     abstained: int = Field(
         ge=0, description="How many of the total were below the confidence threshold; they count under their label."
     )

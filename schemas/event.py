@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.emotions import EMOTIONS, Emotion, Probability
+from schemas.emotions import EMOTIONS, Emotion, ForEach, Probability
 from schemas.source import Source
 
 
@@ -39,9 +39,7 @@ class EmotionEvent(BaseModel):
     source: Source
     label: Emotion
     confidence: float = Field(ge=0, le=1, description="Calibrated probability of the label.")
-    probabilities: dict[Emotion, Probability] = Field(
-        description="All six; they sum to 1.", json_schema_extra={"required": [*EMOTIONS]}
-    )
+    probabilities: ForEach[Probability] = Field(description="All six; they sum to 1.")
     abstained: bool = Field(description="True where the confidence is under the bundle's or the settings' threshold.")
     bundle: BundleRef
     event_time: datetime = Field(description="Decides the window the tweet is counted in.")

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis  # noqa: F401 - its plugin would import it at the end, too deep for Python 3.11 to rewrite its assertions
 import pytest
 
 from tests.bundles import build_tiny_bundle

@@ -200,17 +200,18 @@ class ScoreAgent:
 
     async def _publish_and_count(self, batch: _Batch) -> None:
         batch = await self._heard(batch)
-        if not batch.runs:
+        if not batch.parts:
             log.info("left out what was scored before a rebalance")
             return
         started = time.perf_counter()
-        records = self._unpublished(batch.outcomes)
+        outcomes = batch.outcomes
+        records = self._unpublished(outcomes)
         async with self._app.progress.publishing:
             await asyncio.get_running_loop().run_in_executor(self._publish_thread, self._publisher.publish, records)
         publish_s = time.perf_counter() - started
         self._count(batch)
-        self._metrics.batch(batch.outcomes, batch.label_s, publish_s)
-        _log_batch(batch, publish_s)
+        self._metrics.batch(outcomes, batch.label_s, publish_s)
+        _log_batch(outcomes, batch.label_s, publish_s)
 
     async def _heard(self, batch: _Batch) -> _Batch:
         """What is ours of the batch, once the group has answered a heartbeat lately; all of it is dropped at a stop.
@@ -219,7 +220,7 @@ class ScoreAgent:
             PublishFailed: the group did not answer for as long as a publish may take.
         """
         deadline = time.monotonic() + self._worker.delivery_timeout_s
-        while (ours := batch.only(self._is_ours)).runs and not self._app.exact_consumer.is_heard:
+        while (ours := batch.only(self._is_ours)).parts and not self._app.exact_consumer.is_heard:
             if self._app.should_stop:
                 return batch.only(lambda _: False)
             if time.monotonic() > deadline:
@@ -271,19 +272,19 @@ def _as_current(event: EventT[Any]) -> Iterator[None]:
         _current_event.reset(token)
 
 
-def _log_batch(batch: _Batch, publish_s: float) -> None:
+def _log_batch(outcomes: list[Outcome], label_s: float, publish_s: float) -> None:
     labels = Counter(
-        "dead" if outcome.counted.label is None else EMOTIONS[outcome.counted.label] for outcome in batch.outcomes
+        "dead" if outcome.counted.label is None else EMOTIONS[outcome.counted.label] for outcome in outcomes
     )
     offsets: dict[int, int] = {}
-    for outcome in batch.outcomes:
+    for outcome in outcomes:
         offsets[outcome.partition] = outcome.offset
     log.info(
         "batch",
-        tweets=len(batch.outcomes),
-        label_ms=round(batch.label_s * 1000, 1),
+        tweets=len(outcomes),
+        label_ms=round(label_s * 1000, 1),
         publish_ms=round(publish_s * 1000, 1),
-        already_published=sum(outcome.value is None for outcome in batch.outcomes),
+        already_published=sum(outcome.value is None for outcome in outcomes),
         offsets=offsets,
         **labels,
     )

@@ -143,8 +143,7 @@ class Follower:
         end = self._ends.get(part.partition)
         if end is None or self._looked.get(part.partition) in {(following, end), (following, None)}:
             return
-        as_the_worker_reads = {"isolation.level": "read_uncommitted"}
-        reader = Consumer(self._kafka.reader_config() | as_the_worker_reads)
+        reader = Consumer(self._kafka.reader_config())
         try:
             reader.assign([TopicPartition(self._kafka.raw_topic, part.partition, following)])
             for message in reader.consume(1, _LOOK_TIMEOUT_S):

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from worker.errors import BrokerRefused, BrokerUnreachable, SecretUnreadable, TopicsUnfit
 from worker.settings import KafkaSettings, WorkerSettings
+from worker.topics import topic_names
 
 log = structlog.get_logger("worker.preflight")
 
@@ -92,13 +93,26 @@ class _Refusals:
             )
 
 
+def partitions_of(kafka: KafkaSettings, topic: str) -> list[int]:
+    """The partitions of a topic.
+
+    Raises:
+        TopicsUnfit: there is no such topic.
+        BrokerUnreachable, BrokerRefused, SecretUnreadable: as `wait_for_broker`.
+    """
+    found = wait_for_broker(kafka).topics.get(topic)
+    if found is None:
+        raise TopicsUnfit(f"no topic {topic}; create it with `python -m worker topics`")
+    return list(found.partitions)
+
+
 def check_topics(metadata: ClusterMetadata, kafka: KafkaSettings, worker: WorkerSettings) -> int:
     """The partition count that all topics share.
 
     Raises:
-        TopicsUnfit: a topic is missing, or its partition count differs from the raw topic's.
+        TopicsUnfit: a topic is missing, has another partition count than the raw topic, or the name of another.
     """
-    names = (kafka.raw_topic, kafka.emotion_topic, kafka.dead_topic, worker.changelog_topic)
+    names = topic_names(kafka, worker)
     missing = [name for name in names if name not in metadata.topics]
     if missing:
         raise TopicsUnfit(f"topics missing: {', '.join(missing)}; create them with `python -m worker topics`")

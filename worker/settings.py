@@ -19,6 +19,22 @@ _READER_GROUP = "tweet-emotions-reader"
 """librdkafka wants a name. Nobody joins it and nothing is committed to it, so nobody needs a right to it."""
 
 
+def read_secret(path: Path, setting: str) -> str:
+    """The one line that a file holds.
+
+    Raises:
+        SecretUnreadable: there is no such file, or it holds something else; what it holds is not told.
+    """
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SecretUnreadable(f"cannot read {path}: {reason}; mend the file or {setting}") from error
+    if not secret or not secret.isprintable():
+        raise SecretUnreadable(f"{path} should hold one line, a secret; mend the file or {setting}")
+    return secret
+
+
 class KafkaSettings(BaseSettings):
     """How to reach the brokers and what the topics are called; environment ``KAFKA_*``."""
 
@@ -54,17 +70,10 @@ class KafkaSettings(BaseSettings):
         """The SASL password.
 
         Raises:
-            SecretUnreadable: the file cannot be read, or neither file nor variable is set.
+            SecretUnreadable: as `read_secret`, or neither file nor variable is set.
         """
         if self.sasl_password_file is not None:
-            try:
-                return self.sasl_password_file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise SecretUnreadable(
-                    f"cannot read the SASL password from {self.sasl_password_file}: "
-                    f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}; "
-                    "mend the file or KAFKA_SASL_PASSWORD_FILE"
-                ) from error
+            return read_secret(self.sasl_password_file, "KAFKA_SASL_PASSWORD_FILE")
         if self.sasl_password is None:
             raise SecretUnreadable("SASL needs a password: set KAFKA_SASL_PASSWORD_FILE to a file that holds it")
         return self.sasl_password.get_secret_value()
@@ -92,13 +101,17 @@ class KafkaSettings(BaseSettings):
         return config
 
     def reader_config(self) -> dict[str, str | int | float | bool]:
-        """Configuration of a consumer that assigns itself partitions, commits nothing and is told where they end."""
+        """Configuration of a consumer that assigns itself partitions, commits nothing and is told where they end.
+
+        It sees what the worker sees: also records of a transaction that is open or was aborted.
+        """
         return {
             **self.client_config(),
             "group.id": _READER_GROUP,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
+            "isolation.level": "read_uncommitted",
         }
 
     def ssl_context(self) -> ssl.SSLContext:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.dead_letter import MAX_ORIGINAL_BYTES
+from worker.errors import TopicsUnfit
 from worker.settings import KafkaSettings, WorkerSettings
 
 _HOUR_MS: Final = 3_600_000
@@ -33,11 +34,26 @@ class Found:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
+def topic_names(kafka: KafkaSettings, worker: WorkerSettings) -> tuple[str, str, str, str]:
+    """Raw tweets, events, dead letters, changelog.
+
+    Raises:
+        TopicsUnfit: two have the same name; the worker would read what it writes.
+    """
+    names = (kafka.raw_topic, kafka.emotion_topic, kafka.dead_topic, worker.changelog_topic)
+    if len(set(names)) < len(names):
+        raise TopicsUnfit(f"topics must have different names, these are {', '.join(names)}; see --raw-topic and others")
+    return names
+
+
 def wanted_topics(kafka: KafkaSettings, worker: WorkerSettings, retention_days: float) -> tuple[Topic, ...]:
     """Raw tweets, events, dead letters, and the changelog of the counts.
 
     The changelog is compacted in small segments, so that overwritten and expired rows go within minutes; what nobody
     owns any more goes after twice the retention of the counts and an hour.
+
+    Raises:
+        TopicsUnfit: as `topic_names`.
     """
     kept = {"cleanup.policy": "delete", "retention.ms": str(int(retention_days * 24 * _HOUR_MS))}
     counts = {
@@ -47,11 +63,12 @@ def wanted_topics(kafka: KafkaSettings, worker: WorkerSettings, retention_days: 
         "delete.retention.ms": "600000",
         "min.cleanable.dirty.ratio": "0.1",
     }
+    raw, emotion, dead, changelog = topic_names(kafka, worker)
     return (
-        Topic(kafka.raw_topic, kept),
-        Topic(kafka.emotion_topic, kept),
-        Topic(kafka.dead_topic, kept | {"max.message.bytes": str(max(LARGEST_LETTER_BYTES, 1_048_588))}),
-        Topic(worker.changelog_topic, counts, holds_counts=True),
+        Topic(raw, kept),
+        Topic(emotion, kept),
+        Topic(dead, kept | {"max.message.bytes": str(max(LARGEST_LETTER_BYTES, 1_048_588))}),
+        Topic(changelog, counts, holds_counts=True),
     )
 
 

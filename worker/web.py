@@ -13,10 +13,10 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.bundle import BundleManifest
-from worker.errors import PortInUse, SecretUnreadable
+from worker.errors import PortInUse
 from worker.health import Health
 from worker.metrics import Metrics
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, read_secret
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 _WINDOW = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smh]?)", re.ASCII)
@@ -70,17 +70,11 @@ class WebSide:
         path = self.settings.http_token_file
         if path is None:
             return []
-        try:
-            token = path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise SecretUnreadable(f"cannot read the HTTP token from {path}: {error.strerror}") from error
-        if not token:
-            raise SecretUnreadable(f"{path} should hold the HTTP token, and is empty")
-        wanted = f"Bearer {token}".encode()
+        wanted = f"Bearer {read_secret(path, '--http-token-file')}".encode()
 
         @web.middleware
         async def authorised(request: web.Request, handler: _Handler) -> web.StreamResponse:
-            given = request.headers.get("Authorization", "").encode(errors="replace")
+            given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
             if request.path not in _OPEN_PATHS and not hmac.compare_digest(given, wanted):
                 return _json({"error": "a bearer token is needed"}, status=401)
             return await handler(request)

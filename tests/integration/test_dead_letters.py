@@ -1,17 +1,21 @@
 """A dead letter is never lost, whatever becomes of its topic, and goes back once for each request."""
 
+import gzip
 import subprocess
 import sys
+from pathlib import Path
 from random import Random
 
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from schemas.dead_letter import DeadLetter
 from tests.chaos.ledger import read_all
 from tests.stream import PARTITIONS, START_BOUND_S, Stream, ordered_producer, wait_for
+from worker.commands.consuming import read_partitions
 from worker.commands.topics import create_topics
-from worker.errors import PublishFailed
+from worker.errors import PublishFailed, TopicsUnfit
 
 pytestmark = pytest.mark.integration
 EMBEDDED = pytest.mark.parametrize("broker", ["embedded"], indirect=True)
@@ -154,6 +158,48 @@ def test_a_redrive_that_is_killed_and_repeated_sends_each_letter_once(stream: St
 
 def raw_records(stream: Stream) -> int:
     return len(read_all(stream.kafka, stream.kafka.raw_topic))
+
+
+@pytest.mark.apache
+@pytest.mark.parametrize("broker", ["apache"], indirect=True)  # the embedded one deletes no records
+def test_a_letter_whose_whole_record_is_gone_keeps_no_other_from_going_back(stream: Stream) -> None:
+    stream.produce([BAD + b"x" * 800_000, BAD])
+    stream.start()
+    stream.check_exact(2)
+    admin, first = AdminClient(stream.kafka.client_config()), TopicPartition(stream.kafka.raw_topic, 0, 1)
+    admin.delete_records([first])[first].result(30)
+    command = [sys.executable, "-m", "worker", "dead", "redrive", "--all", "--yes"]
+    told = subprocess.run(command, env=stream.environment(), capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "1 sent back" in told.stdout
+    assert f"left out: {stream.kafka.raw_topic}-0-0" in told.stderr
+
+
+@EMBEDDED
+def test_a_header_that_is_not_utf8_keeps_no_letter_from_going_back(stream: Stream) -> None:
+    producer = ordered_producer(stream.kafka)
+    producer.produce(stream.kafka.raw_topic, BAD, partition=0, headers=[("redrive-of", b"\xff")])
+    assert producer.flush(30) == 0
+    stream.start()
+    stream.check_exact(1)
+    assert "1 to send back" in redrive(stream, "--all", "--dry-run")
+
+
+def test_a_partition_that_is_not_there_is_named_at_once(stream: Stream) -> None:
+    with pytest.raises(TopicsUnfit, match=r"\[99\]"):
+        list(read_partitions(stream.kafka, stream.kafka.raw_topic, {99: 0}))
+
+
+@EMBEDDED
+def test_what_stands_before_the_torn_end_of_a_file_is_confirmed_and_counted(stream: Stream, tmp_path: Path) -> None:
+    whole = gzip.compress(b"".join(b"so happy %d\n" % number for number in range(5000)))
+    (tmp_path / "torn.gz").write_bytes(whole[: len(whole) // 2])
+    command = [sys.executable, "-m", "worker", "produce", str(tmp_path / "torn.gz")]
+    told = subprocess.run(command, env=stream.environment(), capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "torn.gz" in told.stderr.splitlines()[-1]
+    assert 0 < raw_records(stream) < 5000
+    assert f"{raw_records(stream)} tweets confirmed" in told.stderr
 
 
 @EMBEDDED

@@ -170,6 +170,24 @@ def test_a_transaction_leaves_no_lag_behind_it(stream: Stream) -> None:
     assert stream.process.poll() is None
 
 
+@pytest.mark.parametrize("broker", ["apache"], indirect=True)
+def test_a_restart_while_a_transaction_is_open_goes_on_where_the_table_ends(stream: Stream) -> None:
+    settings = {"transactional.id": stream.worker.app_id, "bootstrap.servers": stream.kafka.bootstrap_servers}
+    producer = Producer(settings)
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for value in tweets(40):
+        producer.produce(stream.kafka.raw_topic, value)
+    assert producer.flush(30) == 0
+    stream.start()
+    stream.wait_until_counted(40)
+    stream.kill()
+    stream.start()
+    wait_for(lambda: stream.get("/readyz")["ready"], START_BOUND_S, stream.log.read_text)
+    producer.commit_transaction(30)
+    stream.check_exact(40)
+
+
 def exit_of(stream: Stream, *options: str, **environment: str) -> tuple[int, str]:
     stream.start(*options, **environment)
     process = stream.process

@@ -15,10 +15,13 @@ from rich.live import Live
 
 from schemas.counts import WindowCounts
 from worker.commands.emotions import counts_table
+from worker.errors import SecretUnreadable
 from worker.options import settings_options
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, read_secret
 
 _TIMEOUT_S = 5.0
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""The worker is near, and its token is nobody else's."""
 
 
 @click.command()
@@ -51,15 +54,15 @@ def fetch_counts(base: str, window: str, token_file: Path | None = None) -> Wind
     """``GET /counts`` of the worker at ``base``.
 
     Raises:
-        click.ClickException: no worker answers there, or it refuses the question.
+        click.ClickException: no worker answers there, it refuses the question, or the token cannot be read.
     """
     url = f"{base}/counts?window={urllib.parse.quote(window)}"
     try:
-        headers = {} if token_file is None else {"Authorization": f"Bearer {token_file.read_text('utf-8').strip()}"}
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"cannot read the HTTP token from {token_file}: {error}") from error
+        headers = {} if token_file is None else {"Authorization": _bearer(read_secret(token_file, "--http-token-file"))}
+    except SecretUnreadable as error:
+        raise click.ClickException(f"cannot read the HTTP token: {error}") from error
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as answer:  # noqa: S310
+        with _NO_PROXY.open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as answer:  # noqa: S310
             return WindowCounts.model_validate_json(answer.read())
     except urllib.error.HTTPError as error:
         raise click.ClickException(f"{url}: {_reason(error)}") from error
@@ -69,6 +72,11 @@ def fetch_counts(base: str, window: str, token_file: Path | None = None) -> Wind
         raise click.ClickException(
             f"no worker answers at {base} ({error}); start one with `python -m worker run` or name --http-port"
         ) from error
+
+
+def _bearer(token: str) -> str:
+    """Urllib writes headers in Latin-1, the worker compares the bytes of UTF-8."""
+    return f"Bearer {token}".encode().decode("latin-1")
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

@@ -37,7 +37,7 @@ _reasons = click.option(
 @settings_options(kafka=KafkaSettings)
 @_reasons
 def list_letters(kafka: KafkaSettings, reasons: tuple[str, ...]) -> None:
-    """All dead letters that are kept, oldest first."""
+    """All dead letters that are kept, the oldest of each partition first."""
     for letter in _letters(kafka, reasons):
         failure = f"{letter.stage}/{letter.reason}"
         size = f"{letter.original_size_bytes} bytes"
@@ -53,7 +53,7 @@ def show(kafka: KafkaSettings, letter_id: str) -> None:
         if letter.id == letter_id:
             original = letter.original_bytes
             click.echo(letter.model_dump_json(indent=2, exclude={"original"}))
-            click.echo("original: " + ("none, a tombstone" if original is None else repr(original)))
+            click.echo("original: " + ("none, a tombstone" if original is None else _readable(original)))
             return
     raise click.ClickException(f"no dead letter {letter_id} on {kafka.dead_topic}")
 
@@ -88,9 +88,24 @@ def redrive(
         return
     if not yes:
         click.confirm(f"send {len(wanted)} records to {kafka.raw_topic}?", abort=True)
-    publisher = Publisher(kafka.client_config(), _DELIVERY_TIMEOUT_S)
-    publisher.publish([_original(kafka, letter) for letter in wanted])
-    click.echo(f"{len(wanted)} sent back")
+    kept = []
+    for letter in wanted:
+        if record := _original(kafka, letter):
+            kept.append(record)
+        else:
+            click.echo(f"left out: {letter.id} holds a part only, and the whole record is gone", err=True)
+    Publisher(kafka.client_config(), _DELIVERY_TIMEOUT_S).publish(kept)
+    click.echo(f"{len(kept)} sent back")
+    if len(kept) < len(wanted):
+        raise SystemExit(1)
+
+
+def _readable(value: bytes) -> str:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return repr(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _letters(kafka: KafkaSettings, reasons: tuple[str, ...] = ()) -> Iterator[DeadLetter]:
@@ -113,8 +128,9 @@ def _redriven(kafka: KafkaSettings, letters: dict[str, DeadLetter]) -> set[str]:
         partition = letter.source.partition
         starts[partition] = min(starts.get(partition, letter.source.offset), letter.source.offset)
     found: set[str] = set()
-    for message in read_partitions(kafka, kafka.raw_topic, starts, follow=False) if starts else ():
-        found |= {value.decode() for name, value in _headers(message) if name == REDRIVE_HEADER and value}
+    for message in read_partitions(kafka, kafka.raw_topic, starts) if starts else ():
+        named = (value for name, value in _headers(message) if name == REDRIVE_HEADER and value)
+        found |= {value.decode(errors="replace") for value in named}
     return found & set(letters)
 
 
@@ -123,20 +139,23 @@ def _headers(message: Message) -> list[tuple[str, bytes | None]]:
     return list(headers or ())
 
 
-def _original(kafka: KafkaSettings, letter: DeadLetter) -> Record:
+def _original(kafka: KafkaSettings, letter: DeadLetter) -> Record | None:
+    """None where the letter holds a part only and the whole record is gone."""
     key, value, headers = letter.key_bytes, letter.original_bytes, letter.header_pairs
     if letter.original_truncated:
         whole = _whole_record(kafka, letter)
+        if whole is None:
+            return None
         key, value, headers = whole.key(), whole.value(), _headers(whole)
     headers = [*headers, (REDRIVE_HEADER, letter.id.encode())]
     return Record(kafka.raw_topic, letter.source.partition, key, value, tuple(headers))
 
 
-def _whole_record(kafka: KafkaSettings, letter: DeadLetter) -> Message:
+def _whole_record(kafka: KafkaSettings, letter: DeadLetter) -> Message | None:
     source = letter.source
-    for message in read_partitions(kafka, source.topic, {source.partition: source.offset}, follow=False):
+    for message in read_partitions(kafka, source.topic, {source.partition: source.offset}):
         is_it = sha256(message.value() or b"").hexdigest() == letter.original_sha256
         if message.offset() == source.offset and is_it:
             return message
         break
-    raise click.ClickException(f"the whole record of {letter.id} is no longer at {source.topic}[{source.partition}]")
+    return None

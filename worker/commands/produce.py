@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from worker.commands.reading import FORMATS, SAMPLES, Columns, Format, Item, read_items
-from worker.errors import PublishFailed, TopicsUnfit
+from worker.errors import PublishFailed
 from worker.options import settings_options
-from worker.preflight import wait_for_broker
+from worker.preflight import partitions_of
 from worker.publisher import LARGEST_REQUEST_BYTES
 from worker.settings import KafkaSettings
 
@@ -60,18 +60,28 @@ def produce(  # noqa: PLR0913, PLR0917 - a parameter an option
     if loop and path == "-":
         raise click.UsageError("--loop needs a file, standard input comes only once")
     columns = Columns(text_column, id_column, time_column, key_column, time_format)
-    if kafka.raw_topic not in wait_for_broker(kafka).topics:
-        raise TopicsUnfit(f"no topic {kafka.raw_topic}; create it with `python -m worker topics`")
-    rounds = itertools.repeat(path) if loop else [path]
-    items = itertools.chain.from_iterable(read_items(one, columns, form) for one in rounds)
+    partitions_of(kafka, kafka.raw_topic)
+    items = repeated(lambda: read_items(path, columns, form)) if loop else read_items(path, columns, form)
     sent = _send_with_progress(kafka, paced(itertools.islice(items, limit), rate), limit)
     click.echo(f"{sent.confirmed} tweets confirmed on {kafka.raw_topic} in {sent.took_s:.1f} s", err=True)
     for error in sent.errors:
         click.echo(f"not confirmed: {error}", err=True)
     if sent.failed:
         raise PublishFailed(f"{sent.failed} tweets were not confirmed")
+    if sent.unread:
+        raise sent.unread
     if sent.interrupted:
         raise SystemExit(_INTERRUPTED)
+
+
+def repeated(read: Callable[[], Iterable[Item]]) -> Iterator[Item]:
+    """All items again and again; ends where there are none."""
+    while True:
+        item = None
+        for item in read():
+            yield item
+        if item is None:
+            return
 
 
 @dataclass(slots=True)
@@ -83,6 +93,8 @@ class Sent:
     errors: list[str] = field(default_factory=list)
     took_s: float = 0.0
     interrupted: bool = False
+    unread: click.ClickException | None = None
+    """Why the items ended before their end."""
 
     def fail(self, number: int, reason: str) -> None:
         """Count one that was refused; ``number`` starts at 1."""
@@ -126,6 +138,8 @@ def send_all(kafka: KafkaSettings, items: Iterable[Item], report: Callable[[Sent
                 reported = time.monotonic()
     except KeyboardInterrupt:
         sent.interrupted = True
+    except click.ClickException as error:
+        sent.unread = error
     producer.flush()
     sent.took_s = time.monotonic() - started
     report(sent)

@@ -117,7 +117,7 @@ def _row_items(file: io.TextIOWrapper, delimiter: str, columns: Columns) -> Iter
             raise click.ClickException(f"there is no column {column!r}; the file has {', '.join(names) or 'none'}")
     renamed = _renamed(names, columns)
     for row in rows:
-        tweet = {renamed.get(name, name): value for name, value in row.items() if isinstance(name, str)}
+        tweet = {field: row[name] for name, field in renamed.items()}
         if columns.time_format and tweet.get("created_at"):
             tweet["created_at"] = _iso(tweet["created_at"], columns.time_format, rows.line_num)
         key = row[columns.key] if columns.key else tweet.get("id")
@@ -133,8 +133,12 @@ def _iso(value: str, time_format: str, line: int) -> str:
 
 
 def _renamed(names: Collection[str], columns: Columns) -> dict[str, str]:
-    """Column -> field of a raw tweet; a usual name stands in where the column asked for is not there."""
-    asked = {columns.text: "text", columns.id: "id", columns.created_at: "created_at"}
+    """Column -> field of a raw tweet; a usual name stands in where the column asked for is not there.
+
+    Other columns keep their names, but for those whose name is taken by a column asked for.
+    """
+    asked = {columns.created_at: "created_at", columns.id: "id", columns.text: "text"}
     found = {name: meaning for name, meaning in asked.items() if name in names}
     usual = {name: meaning for name, meaning in _USUAL_NAMES.items() if meaning not in found.values()}
-    return found | {name: meaning for name, meaning in usual.items() if name in names}
+    found |= {name: meaning for name, meaning in usual.items() if name in names}
+    return {name: name for name in names if name not in found.values()} | found

@@ -110,3 +110,13 @@ def test_other_weights_under_the_same_golden_cases_are_recognised(tmp_path: Path
 def test_the_shipped_bundle_loads_and_labels() -> None:
     rows = load_engine(Path("bundles/lstm")).predict(["I'm so happy, best day ever!", "how dare you, I'm furious"])
     assert rows.argmax(axis=1).tolist() == [1, 3]
+
+
+def test_an_engine_that_answers_with_no_numbers_is_refused(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = "worker.inference.lstm.LstmRuntime.logits"
+    monkeypatch.setattr(broken, lambda _, ids: np.full((len(ids), 6), np.nan, np.float32))
+    with pytest.raises(GoldenMismatch, match="golden case"):
+        load_engine(tiny_bundle, threads=1)
+    monkeypatch.setattr(broken, lambda _, ids: np.zeros((len(ids) - 1, 6), np.float32))
+    with pytest.raises(RuntimeError, match="logits of shape"):
+        load_engine(tiny_bundle, threads=1, check_golden=False).predict(["so happy", "what"])

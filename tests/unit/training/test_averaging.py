@@ -77,3 +77,8 @@ def test_runs_that_cannot_be_averaged_are_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["average", str(first), "--out", str(tmp_path / "mean")])
     assert "name two runs at least" in result.output
     assert not (tmp_path / "mean").exists()
+
+
+def test_the_most_rows_of_a_source_are_told_whichever_run_learned_them(tmp_path: Path) -> None:
+    stories: list[dict[str, Any]] = [{"learned": {"dair": rows}, "teachers": []} for rows in (30, 10)]
+    assert _story([tmp_path] * 2, stories)["learned"] == {"dair": 30}

@@ -105,3 +105,25 @@ def test_a_share_of_the_unlabelled_rows_is_the_same_in_every_run() -> None:
     assert first[400:].all()
     assert 60 < first[:400].sum() < 140
     assert (first == taught_rows(rows, 0.25, seed=5)).all()
+
+
+def test_a_source_with_few_rows_takes_the_temperature_of_the_one_that_it_is_like() -> None:
+    rows = frame(
+        [("semeval", "val", JOY)] * 100 + [("goemotions", "val", JOY)] * 100 + [("reddit", "unlabelled", NOBODY_ASKED)]
+    )
+    logits = np.array(sure_logits([*[True] * 100, *[True] * 50, *[False] * 50, True], 4.0), np.float32)
+    found = temperatures(rows, logits)
+    assert found["reddit"] == found["goemotions"] != found["semeval"]
+
+
+def test_rows_that_carry_none_of_the_six_tell_nothing_of_a_temperature() -> None:
+    rows = frame([("dair", "val", JOY)] * 100 + [("dair", "val", NONE)] * 100)
+    logits = np.array(sure_logits([True] * 50 + [False] * 50 + [True] * 100, 4.0), np.float32)
+    assert temperatures(rows, logits)["dair"] == pytest.approx(temperatures(rows[:100], logits[:100])["dair"])
+
+
+def test_a_teacher_has_less_say_where_people_saw_none_of_the_six() -> None:
+    rows = frame([("dair", "val", JOY)] * 100 + [("dair", "train", NONE), ("tec", "unlabelled", NOBODY_ASKED)])
+    logits = np.array(sure_logits([True] * 97 + [False] * 3 + [True] * 2, 4.0), np.float32)
+    none, teacher = taught_lesson(rows, logits, np.arange(len(rows)) >= 100).targets
+    assert np.allclose(none, 0.7 * NONE + 0.3 * teacher, atol=1e-5)

@@ -121,3 +121,9 @@ def test_slices_are_told_by_the_raw_text() -> None:
         "has a negation": 2,
         "has none of these": 1,
     }
+
+
+def test_a_class_without_rows_has_no_say_in_the_macro_f1() -> None:
+    confusion = np.zeros((6, 6), np.int64)
+    confusion[0, 0], confusion[1, 1], confusion[1, 2] = 4, 2, 2
+    assert macro_f1(confusion) == pytest.approx((1 + 2 / 3) / 2)

@@ -100,3 +100,21 @@ def test_classes_that_cannot_be_learned_or_measured_are_named() -> None:
         check_classes(unseen, allow_empty=False)
     with pytest.raises(TooFewRows, match="fewer than 10"):
         check_classes(frame[:0].assign(**dict.fromkeys(TARGETS, np.float32(0))), allow_empty=True)
+
+
+def test_unlabelled_rows_that_recur_in_test_or_validation_are_dropped_too() -> None:
+    frame = pd.concat([rows({"joy": 1}, source=source) for source in ("a", "b", "c", "a", "b")], ignore_index=True)
+    frame["split"] = ["test", "val", "unlabelled", "unlabelled", "unlabelled"]
+    kept, leaks = without_leaks(frame)
+    assert (kept.index.tolist(), leaks.index.tolist()) == ([0, 1, 2], [3, 4])
+
+
+def test_a_labelled_row_goes_before_an_unlabelled_one_of_people() -> None:
+    unlabelled = rows({"anger": 1}, source="people").assign(**dict.fromkeys(TARGETS, np.nan))
+    frame = pd.concat([unlabelled, rows({"joy": 1})]).assign(cleaned="same", group="same")
+    merged, _ = one_row_a_text(frame, frozenset({"people"}), "mean")
+    assert (merged["source"].tolist(), merged["p_joy"].tolist()) == (["a"], [1])
+
+
+def test_short_texts_are_told_apart_by_their_hashtags() -> None:
+    assert group_key("so #happy") != group_key("so #sad")

@@ -14,7 +14,7 @@ from faust.types import TP
 
 from worker.agent import ScoreAgent
 from worker.errors import PublishFailed
-from worker.gathering import Run
+from worker.gathering import Gathering, Run
 from worker.inference.engine import Engine, load_engine
 from worker.labelling import Rules
 from worker.metrics import Metrics
@@ -292,3 +292,26 @@ def test_what_waits_while_the_flow_stops_is_left_out(play: Play) -> None:
     taken: list[Run] = []
     play(scenario)
     assert taken == []
+
+
+def test_a_threshold_of_zero_overrules_that_of_the_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    engine: Any = load_engine(tiny_bundle, threads=1)
+    engine.manifest = engine.manifest.model_copy(update={"abstain_threshold": 0.4})
+    anything, worker = cast("Any", SimpleNamespace()), WorkerSettings(data_dir=tmp_path, abstain_threshold=0.0)
+    agent = ScoreAgent(anything, engine, anything, Metrics(), KafkaSettings(), worker)
+    assert agent._rules.abstain_threshold == 0.0
+    asyncio.run(agent.close())
+
+
+def test_batches_that_are_left_out_hold_up_no_later_one(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        edge.app.is_flowing = False
+        edge.agent._gathering = Gathering(1, 0.0, room=1)
+        working = asyncio.create_task(edge.agent._work())
+        async with asyncio.timeout(5):
+            for offset in range(20):
+                await edge.agent._gathering.put(run_of(offset))
+        working.cancel()
+        assert await edge.app.progress.drained(5)
+
+    play(scenario)

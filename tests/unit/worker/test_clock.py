@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from faust.types import TP
 
 from worker.app import EmotionApp, build_app
@@ -196,3 +198,41 @@ def test_only_the_owner_of_a_partition_takes_its_old_buckets_from_the_changelog(
     expire(app)
     assert len(app.rows) == 1
     assert sent == []
+
+
+def follower_of_one_part() -> tuple[Follower, Changelog]:
+    clocks = Clocks()
+    follower = Follower(KafkaSettings(), WORKER, 1, SteadyClock(clocks.wall, clocks.steady), clocks.steady)
+    record = Changelog(0, NOW_S)
+    follower._apply(cast("Any", record))
+    follower._unread.clear()
+    return follower, record
+
+
+def test_a_window_is_not_complete_while_the_end_of_a_part_is_unknown() -> None:
+    follower, _ = follower_of_one_part()
+    assert (follower.progress()[0].lag_messages, follower.window(60).complete) == (None, False)
+
+
+def test_a_part_that_was_counted_beyond_the_end_as_last_seen_lags_behind_nothing() -> None:
+    follower, _ = follower_of_one_part()
+    follower._ends.update({0: 3})
+    assert (follower.progress()[0].lag_messages, follower.window(60).complete) == (0, True)
+
+
+def test_a_late_row_of_a_worker_that_was_fenced_off_takes_no_count_back() -> None:
+    follower, record = follower_of_one_part()
+    vars(record)["_value"] = orjson.dumps(new_row() | {"o": 3, "done": 3, "n": [0, 1, 0, 0, 0, 0]})
+    follower._apply(cast("Any", record))
+    assert (follower.window(60).total, follower.progress()[0].counted_offset) == (2, 4)
+
+
+def test_an_end_that_cannot_be_read_any_more_is_forgotten() -> None:
+    follower, _ = follower_of_one_part()
+    follower._ends.update({0: 5})
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    follower._read_ends(cast("Any", SimpleNamespace(get_watermark_offsets=fail)))
+    assert not follower.window(60).complete

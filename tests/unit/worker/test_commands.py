@@ -4,11 +4,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from worker.__main__ import COMMANDS, main
+from worker.errors import SecretUnreadable, TopicsUnfit
+from worker.settings import KafkaSettings, WorkerSettings, read_secret
+from worker.topics import topic_names
 
 
 def test_help_names_every_command_and_imports_none_of_their_libraries() -> None:
@@ -55,20 +59,34 @@ def test_an_unknown_broker_ends_a_tool_with_one_clear_line_and_its_own_code() ->
     ],
 )
 def test_what_answers_on_the_port_and_is_no_worker_is_said_in_one_line(answer: bytes, said: str) -> None:
+    result = answered(answer).result
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+class Answered(NamedTuple):
+    result: Result
+    asked: bytes
+
+
+def answered(answer: bytes, *options: str) -> Answered:
+    """What `counts` makes of an answer, and what it had asked."""
+    asked: list[bytes] = []
+
     def serve() -> None:
         connection, _ = server.accept()
         with connection:
-            connection.recv(10_000)
+            asked.append(connection.recv(10_000))
             connection.sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve)
         thread.start()
-        result = CliRunner().invoke(main, ["counts", "--once", "--http-port", str(server.getsockname()[1])])
+        port = str(server.getsockname()[1])
+        result = CliRunner().invoke(main, ["counts", "--once", "--http-port", port, *options])
         thread.join()
-    assert result.exit_code == 1
-    assert said in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    return Answered(result, asked[0])
 
 
 def test_files_that_cannot_be_used_end_a_tool_with_one_clear_line(tmp_path: Path) -> None:
@@ -90,3 +108,23 @@ def test_a_token_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None
     result = CliRunner().invoke(main, ["counts", "--once", "--http-token-file", str(tmp_path / "none")])
     assert result.exit_code == 1
     assert "cannot read the HTTP token" in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"first-secret\nsecond line", b"", b"\xff\xfe"])
+def test_a_secret_that_is_not_one_line_is_refused_and_not_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    with pytest.raises(SecretUnreadable, match="--http-token-file") as refused:
+        read_secret(tmp_path / "secret", "--http-token-file")
+    assert "first-secret" not in str(refused.value)
+
+
+def test_the_token_goes_to_the_worker_and_to_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("sécret")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    said = answered(b"HTTP/1.0 401 Unauthorized\r\n\r\n", "--http-token-file", str(tmp_path / "token"))
+    assert "Authorization: Bearer sécret" in said.asked.decode()
+
+
+def test_two_topics_with_one_name_are_refused() -> None:
+    with pytest.raises(TopicsUnfit, match="different names"):
+        topic_names(KafkaSettings(raw_topic="same", dead_topic="same"), WorkerSettings())

@@ -226,3 +226,11 @@ def test_a_partition_without_a_position_begins_at_its_first_record_wherever_the_
     asyncio.run(consumer.perform_seek())
     assert began == [{0: 3}]
     assert sought == [(RAW, 3)]
+
+
+def test_a_run_that_lies_behind_takes_no_commit_back() -> None:
+    consumer = build_consumer()
+    consumer._base[RAW] = 5
+    consumer.acknowledge(RAW, 5, 9)
+    consumer.acknowledge(RAW, 6, 7)
+    assert consumer._new_offset(RAW) == 10

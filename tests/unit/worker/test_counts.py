@@ -95,3 +95,9 @@ def test_a_window_sums_whole_buckets_of_all_partitions_and_no_older_ones() -> No
 def test_a_moment_lies_in_its_bucket(moment_s: float) -> None:
     start, _ = bucket_of(moment_s, BUCKET_S)
     assert start <= moment_s < start + BUCKET_S
+
+
+def test_a_window_that_ended_holds_nothing_newer_and_is_rounded_up() -> None:
+    rows = dict(count_outcomes([outcome(0, 1000.0, 1), outcome(1, 1010.0, 2)], {}, BUCKET_S, lambda _: 0.0))
+    assert sum_window(rows, 1005.0, 10.0, BUCKET_S).counts == [0, 1, 0, 0, 0, 0]
+    assert sum_window(rows, 1015.0, 11.0, BUCKET_S).window_s == 20.0

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
 from schemas.dead_letter import DeadLetter, Reason
@@ -222,3 +224,34 @@ def test_a_full_disk_costs_no_tweet(engine: Engine, tmp_path: Path, monkeypatch:
     outcomes = worker.work(*BATCH)
     assert outcomes is not None
     assert len(outcomes) == len(BATCH)
+
+
+def test_a_batch_that_ends_leaves_the_note_of_the_other_one(tmp_path: Path, engine: Engine) -> None:
+    notes: list[list[list[int]]] = []
+
+    def label(records: Sequence[RawRecord], *others: Any) -> list[Outcome]:
+        if records[0].offset == 5:
+            journal.label([record(0, 6)], engine, Rules(), {})
+            notes.append(orjson.loads((tmp_path / "labelling.json").read_bytes().split(b"\n")[0])["runs"])
+        return label_batch(records, *others)
+
+    journal = CrashJournal(tmp_path, TOPIC, label)
+    journal.label([record(0, 5)], engine, Rules(), {})
+    assert notes == [[[0, 5, 5]]]
+
+
+def test_who_was_acquitted_is_no_suspect_of_the_next_worker(tmp_path: Path, engine: Engine) -> None:
+    for _ in range(ALONE_AFTER):
+        assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
+    assert Worker(tmp_path, engine, set()).work(*BATCH) is not None
+    later = Worker(tmp_path, engine, set())
+    assert later.work(*BATCH) is not None
+    assert later.batches == [list(BATCH)]
+
+
+def test_suspects_of_another_topic_are_forgotten(tmp_path: Path, engine: Engine) -> None:
+    for _ in range(ALONE_AFTER):
+        assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
+    CrashJournal(tmp_path, TOPIC).close()
+    other = CrashJournal(tmp_path, "other")
+    assert other._crashes == {}

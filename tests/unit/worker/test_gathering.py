@@ -140,3 +140,39 @@ def test_every_record_is_in_one_batch_in_its_order_and_no_batch_is_too_large(siz
     batches = run(main)
     assert [offset for batch in batches for offset in batch] == list(range(sum(sizes)))
     assert all(1 <= len(batch) <= max_batch for batch in batches)
+
+
+def test_what_is_not_full_stays_while_a_batch_is_on_its_way() -> None:
+    async def main() -> tuple[bool, list[int]]:
+        gathering = Gathering(4, 1.0, room=100)
+        gathering.batch_began()
+        await gathering.put(piece(0, 1))
+        taking = asyncio.create_task(gathering.take())
+        await asyncio.sleep(7.0)
+        too_early = taking.done()
+        gathering.batch_ended()
+        return too_early, offsets(await taking)
+
+    assert run(main) == (False, [0])
+
+
+def test_a_piece_that_just_fills_a_batch_leaves_no_empty_one_behind() -> None:
+    async def main() -> list[int]:
+        gathering = Gathering(4, 1.0, room=100)
+        await gathering.put(piece(0, 4))
+        first = await gathering.take()
+        await gathering.put(piece(4, 1))
+        return [len(one.records) for one in (*first, *await gathering.take())]
+
+    assert run(main) == [4, 1]
+
+
+def test_the_rest_of_a_piece_has_waited_as_long_as_the_piece() -> None:
+    async def main() -> tuple[list[int], float]:
+        gathering = Gathering(4, 1.0, room=100)
+        await gathering.put(piece(0, 5))
+        await asyncio.sleep(0.6)
+        await gathering.take()
+        return offsets(await gathering.take()), asyncio.get_running_loop().time()
+
+    assert run(main) == ([4], 1.0)

@@ -119,3 +119,9 @@ def test_an_event_abstains_below_the_threshold_and_rounds_to_six_decimals(engine
 def test_a_clock_may_be_a_little_ahead_of_ours(engine: Engine) -> None:
     (outcome,) = label_batch([record(0, b"so happy", NOW_S + 299)], engine, Rules(), {}, lambda: NOW_S)
     assert outcome.counted.event_time_s == NOW_S + 299
+
+
+def test_a_key_too_long_for_the_letter_is_not_its_key_on_the_topic_either(engine: Engine) -> None:
+    for key, kept in ((b"k", b"k"), (b"k" * 1_000_000, None)):
+        (outcome,) = label_batch([record(0, b"")._replace(key=key)], engine, Rules(), {}, lambda: NOW_S)
+        assert outcome.key == kept

@@ -392,3 +392,30 @@ def test_records_of_faust_that_nobody_reads_are_not_built() -> None:
     configure_logging(WORKER)
     for name in ("faust", "mode", "aiokafka"):
         assert not logging.getLogger(f"{name}.something").isEnabledFor(logging.INFO)
+
+
+def test_what_was_acknowledged_before_a_seek_is_not_committed_after_it(app: EmotionApp) -> None:
+    async def play() -> list[TP]:
+        consumer, _ = seeking(app, 3)
+        consumer._base[RAW] = 3
+        consumer.acknowledge(RAW, 3, 8)
+        await consumer.perform_seek()
+        return list(consumer._filter_tps_with_pending_acks())
+
+    assert asyncio.run(play()) == []
+
+
+def test_the_group_was_heard_when_it_was_asked_not_when_the_answer_came(
+    app: EmotionApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [time.monotonic()]
+    monkeypatch.setattr("worker.consumer.time.monotonic", lambda: now[0])
+
+    async def beat() -> bool:
+        now[0] += HEARD_WITHIN_S
+        return True
+
+    coordinator: Any = SimpleNamespace(generation=4, _do_heartbeat=beat)
+    app.exact_consumer.listen_to(coordinator)
+    asyncio.run(coordinator._do_heartbeat())
+    assert not app.exact_consumer.is_heard

@@ -109,3 +109,15 @@ def test_a_worker_with_a_batch_in_flight_is_not_quiet(monkeypatch: pytest.Monkey
     assert progress.is_quiet()
     progress.batch_began()
     assert not progress.is_quiet()
+
+
+def test_a_batch_that_ended_is_progress_and_one_that_was_left_out_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = Progress()
+    before, later = progress.moved_at, progress.moved_at + 100
+    monkeypatch.setattr("worker.progress.time.monotonic", lambda: later)
+    progress.batch_began()
+    progress.batch_left_out()
+    assert progress.moved_at == before
+    progress.batch_began()
+    progress.batch_ended()
+    assert progress.moved_at == later

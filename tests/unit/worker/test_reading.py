@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from worker.commands.produce import paced
+from worker.commands.produce import paced, repeated
 from worker.commands.reading import BAD_SAMPLES, SAMPLES, Columns, Item, format_of, read_items
 from worker.decode import Failure, decode
 from worker.inference.cleaning import clean, has_words
@@ -147,3 +147,28 @@ def test_reading_is_lazy_so_that_endless_input_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "tweets.jsonl"
     path.write_text("one\ntwo\nthree\n")
     assert [item.value for item in islice(read_items(str(path), Columns()), 2)] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "key", "tweet"),
+    [
+        (Columns(text="body"), b"1", {"id": "1", "text": "wanted"}),
+        (Columns(text="body", id="number"), b"7", {"id": "7", "text": "wanted"}),
+        (Columns(text="id"), None, {"text": "1", "body": "wanted"}),
+    ],
+)
+def test_a_column_asked_for_wins_over_one_that_has_its_name(
+    tmp_path: Path, columns: Columns, key: bytes | None, tweet: dict[str, str]
+) -> None:
+    path = tmp_path / "tweets.csv"
+    path.write_text("id,number,body,text\n1,7,wanted,another\n", encoding="utf-8")
+    (item,) = items_of(path, columns)
+    assert item.key == key
+    assert json.loads(item.value) == tweet | {name: "7" for name in ("number",) if columns.id != name}
+
+
+def test_a_file_is_repeated_unless_it_is_empty() -> None:
+    assert list(islice(repeated(lambda: [Item(None, b"a"), Item(None, b"b")]), 5)) == [
+        Item(None, value) for value in (b"a", b"b", b"a", b"b", b"a")
+    ]
+    assert list(repeated(list)) == []

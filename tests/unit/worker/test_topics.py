@@ -81,3 +81,10 @@ def test_three_copies_are_written_twice_before_they_count_as_written() -> None:
 def test_the_changelog_outlives_the_counts() -> None:
     changelog = next(topic for topic in WANTED if topic.holds_counts)
     assert int(changelog.settings["retention.ms"]) > 2 * WORKER.retention_s * 1000
+
+
+def test_settings_that_are_just_enough_fit() -> None:
+    assert problems(with_setting("dead", "max.message.bytes", str(LARGEST_LETTER_BYTES))) == []
+    assert problems(with_setting(CHANGELOG, "retention.ms", "3600000")) == []
+    compacted = Found(4, {**made_as_wanted()[CHANGELOG].settings, "cleanup.policy": "compact", "retention.ms": "1000"})
+    assert problems(made_as_wanted() | {CHANGELOG: compacted}) == []
