@@ -26,11 +26,13 @@ _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @click.command()
 @settings_options(worker=WorkerSettings, only=("http_host", "http_port", "http_token_file"))
-@click.option("--window", default="5m", show_default=True, help="60s, 5m, 1h: up to the worker's retention")
+@click.option("--window", help="60s, 5m, 1h, up to the worker's retention; default: 5m or the retention")
 @click.option("--once", is_flag=True, help="print once and end")
-@click.option("--every", type=click.FloatRange(0.1), default=1.0, show_default=True, help="seconds between two looks")
+@click.option(
+    "--every", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, help="seconds between two looks"
+)
 @click.option("--json", "as_json", is_flag=True, help="the answer as it is, once")
-def counts(worker: WorkerSettings, window: str, once: bool, every: float, as_json: bool) -> None:
+def counts(worker: WorkerSettings, window: str | None, once: bool, every: float, as_json: bool) -> None:
     """Show the rolling counts of all partitions and follow them; Ctrl-C ends it."""
     base = f"http://{worker.http_host}:{worker.http_port}"
     if as_json:
@@ -45,18 +47,21 @@ def counts(worker: WorkerSettings, window: str, once: bool, every: float, as_jso
         with Live(first, console=console, auto_refresh=False) as live:
             while True:
                 time.sleep(every)
-                live.update(counts_table(fetch_counts(base, window, worker.http_token_file)), refresh=True)
+                try:
+                    live.update(counts_table(fetch_counts(base, window, worker.http_token_file)), refresh=True)
+                except click.ClickException as error:  # the worker may be starting again
+                    live.update(error.format_message(), refresh=True)
     except KeyboardInterrupt:
         return
 
 
-def fetch_counts(base: str, window: str, token_file: Path | None = None) -> WindowCounts:
+def fetch_counts(base: str, window: str | None, token_file: Path | None = None) -> WindowCounts:
     """``GET /counts`` of the worker at ``base``.
 
     Raises:
         click.ClickException: no worker answers there, it refuses the question, or the token cannot be read.
     """
-    url = f"{base}/counts?window={urllib.parse.quote(window)}"
+    url = f"{base}/counts" + ("" if window is None else f"?window={urllib.parse.quote(window)}")
     try:
         headers = {} if token_file is None else {"Authorization": _bearer(read_secret(token_file, "--http-token-file"))}
     except SecretUnreadable as error:

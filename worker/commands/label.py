@@ -42,9 +42,9 @@ def label(texts: tuple[str, ...], worker: WorkerSettings, as_json: bool) -> None
         if as_json:
             click.echo(orjson.dumps(answer))
             continue
-        console.print(Text(text, style="bold"))
-        console.print(f"  cleaned  {cleaned}", markup=False)
-        console.print(f"  tokens   {' | '.join(engine.tokens(cleaned))}", markup=False)
+        console.print(Text(text, style="bold"), soft_wrap=True)
+        console.print(f"  cleaned  {cleaned}", markup=False, soft_wrap=True)
+        console.print(f"  tokens   {' | '.join(engine.tokens(cleaned))}", markup=False, soft_wrap=True)
         if row is None:
             console.print("  no words to score: a dead letter (no_words)")
             continue

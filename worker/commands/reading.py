@@ -50,7 +50,7 @@ class Columns:
 
 def format_of(path: str) -> Format:
     """By the name: ``.csv``, ``.tsv``, and lines for all others; ``.gz`` does not count."""
-    suffix = Path(path.removesuffix(".gz")).suffix.lower().lstrip(".")
+    suffix = Path(path.lower().removesuffix(".gz")).suffix.lstrip(".")
     return cast("Format", suffix) if suffix in _DELIMITERS else "lines"
 
 

@@ -40,7 +40,7 @@ def tail(
             if as_json:
                 click.echo(event.model_dump_json())
             else:
-                console.print(event_line(event), no_wrap=True, overflow="ellipsis")
+                console.print(event_line(event), no_wrap=True, overflow="ellipsis", soft_wrap=not console.is_terminal)
             shown += 1
             if shown == limit:
                 return

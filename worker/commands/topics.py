@@ -36,7 +36,7 @@ _BROKERS_DEFAULT = -1
 )
 @click.option(
     "--retention-days",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, 100_000, min_open=True),
     default=7.0,
     show_default=True,
     help="how long new topics keep tweets, events and dead letters",

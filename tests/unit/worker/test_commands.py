@@ -3,14 +3,18 @@ import socket
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
+from schemas.counts import WindowCounts
 from worker.__main__ import COMMANDS, main
 from worker.errors import SecretUnreadable, TopicsUnfit
+from worker.follower import Follower
 from worker.settings import KafkaSettings, WorkerSettings, read_secret
 from worker.topics import topic_names
 
@@ -128,3 +132,25 @@ def test_the_token_goes_to_the_worker_and_to_no_proxy(tmp_path: Path, monkeypatc
 def test_two_topics_with_one_name_are_refused() -> None:
     with pytest.raises(TopicsUnfit, match="different names"):
         topic_names(KafkaSettings(raw_topic="same", dead_topic="same"), WorkerSettings())
+
+
+def test_label_cuts_nothing_in_a_pipe() -> None:
+    text = "so happy " * 40 + "END"
+    assert sum("END" in line for line in CliRunner().invoke(main, ["label", text]).stdout.splitlines()) == 1
+
+
+def test_counts_are_followed_over_a_restart_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    module = import_module("worker.commands.counts")
+
+    def fetch(_: str, window: str | None, __: Path | None) -> WindowCounts:
+        asked.append(window)
+        if len(asked) == 2:
+            raise click.ClickException("no worker answers")
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return Follower(KafkaSettings(), WorkerSettings(), 1).window(60)
+
+    monkeypatch.setattr(module, "fetch_counts", fetch)
+    result = CliRunner().invoke(main, ["counts", "--every", "0.1"])
+    assert (result.exit_code, asked) == (0, [None] * 4)
