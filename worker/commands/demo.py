@@ -31,7 +31,6 @@ from worker.errors import WorkerError
 from worker.options import settings_options
 from worker.settings import KafkaSettings, WorkerSettings
 
-_READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
 _REFRESH_S = 0.5
 _WINDOW = "60s"
@@ -52,11 +51,11 @@ def demo(worker: WorkerSettings, rate: float, kafka_home: Path | None, duration_
         with tempfile.TemporaryDirectory(prefix="tweet-emotions-") as made:
             folder = Path(made)
             with _broker(folder, kafka_home) as broker:
-                kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+                kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, security_protocol="PLAINTEXT")
                 create_topics(kafka, worker)
                 console.print(f"broker at {broker.bootstrap_servers}, counts at http://127.0.0.1:{port}/counts")
                 with _worker(folder, kafka, worker, port) as process, _samples(kafka, rate):
-                    _show(console, _Stream(kafka, port, process), duration_s)
+                    _show(console, _Stream(kafka, port, worker.http_token_file, process), duration_s)
     except KeyboardInterrupt:
         console.print("ended")
 
@@ -72,6 +71,7 @@ def _worker(folder: Path, kafka: KafkaSettings, worker: WorkerSettings, port: in
     log = folder / "worker.log"
     command = [sys.executable, "-m", "worker", "run", "--include-text", "--http-port", str(port)]
     command += ["--bundle", str(worker.bundle), "--bootstrap-servers", kafka.bootstrap_servers]
+    command += ["--security-protocol", kafka.security_protocol]
     process = tether.start([*command, "--data-dir", str(folder / "data")], log)
     try:
         yield process
@@ -115,6 +115,7 @@ def _sample_items() -> list[Item]:
 class _Stream:
     kafka: KafkaSettings
     port: int
+    token_file: Path | None
     worker: subprocess.Popen[bytes]
 
 
@@ -133,12 +134,12 @@ def _show(console: Console, stream: _Stream, duration_s: float | None) -> None:
                 console.print(event_line(event), no_wrap=True, overflow="ellipsis")
             if time.monotonic() >= next_counts:
                 next_counts = time.monotonic() + (_REFRESH_S if live else _PLAIN_COUNTS_EVERY_S)
-                _show_counts(console, live, stream.port)
+                _show_counts(console, live, stream)
 
 
-def _show_counts(console: Console, live: Live | None, port: int) -> None:
+def _show_counts(console: Console, live: Live | None, stream: _Stream) -> None:
     try:
-        table = counts_table(fetch_counts(f"http://127.0.0.1:{port}", _WINDOW))
+        table = counts_table(fetch_counts(f"http://127.0.0.1:{stream.port}", _WINDOW, stream.token_file))
     except click.ClickException:
         return  # the worker is still starting
     if live is None:

@@ -30,14 +30,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in _JOINERS else "�" for c in " ".join(text.split()))
 
 
-def event_line(event: EmotionEvent, text: str | None = None) -> Text:
+def event_line(event: EmotionEvent) -> Text:
     """One labelled tweet as one coloured line."""
     colour = COLOURS[event.label]
     line = Text(f"{event.event_time:%H:%M:%S} ", style="dim")
     line.append(f"{event.label:<9}", style=f"bold {colour}" + (" dim" if event.abstained else ""))
     line.append(f"{event.confidence:4.0%} ", style=colour)
     line.append(f"{bar(event.confidence, 8):<8} ", style=colour)
-    line.append(printable(text or event.text or event.tweet_id))
+    line.append(printable(event.text or event.tweet_id))
     return line
 
 
