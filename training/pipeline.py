@@ -23,6 +23,8 @@ from worker.inference.bundle import TOKENIZER_FILE, may_be_written
 from worker.inference.encoder import cpu_flags
 
 VOCABULARY_FILE = "vocabulary.json"
+TYPICAL_TEXTS = 1_200
+"""How many training texts tell the scales of int8 activations."""
 
 
 def train_encoder(
@@ -208,7 +210,8 @@ def export_encoder(
     import torch  # noqa: PLC0415 - loaded only here
 
     from training.encoder import EncoderSizes, encode, load_run, predict_logits  # noqa: PLC0415 - torch
-    from training.graphs.encoder_graph import encoder_weights, graph_files, precision_candidates  # noqa: PLC0415 - OpenVINO
+    from training.graphs.encoder_files import graph_files, precision_candidates  # noqa: PLC0415 - OpenVINO
+    from training.graphs.encoder_graph import encoder_weights  # noqa: PLC0415 - as above
 
     rows, made = read_rows(prepared), json.loads((run / RUN_FILE).read_text())
     tokenizer, model = load_run(run)
@@ -216,25 +219,30 @@ def export_encoder(
     ids = encode(tokenizer, list(_validation(rows)["cleaned"]), sizes.max_tokens)
     logits = predict_logits(model, ids, dtype=torch.float32)
     weights, words = encoder_weights(model.encoder, model.head), tokenizer.backend_tokenizer
+    learned = rows.loc[rows["split"] == "train", "cleaned"]
+    sample = learned.sample(min(TYPICAL_TEXTS, len(learned)), random_state=sizes.seed)
+    typical = encode(tokenizer, list(sample), sizes.max_tokens)
     if frequent is not None:
-        words, kept = prune(words, rows.loc[rows["split"] == "train", "cleaned"], frequent)
-        weights = replace(weights, words=weights.words[kept])
+        words, left = prune(words, learned, frequent)
+        weights = replace(weights, words=weights.words[left])
+        typical = [np.searchsorted(left, text).tolist() for text in typical]
     refusals = []
-    for precision, quantised_activations in precision_candidates(cpu_flags()):
+    for precision in precision_candidates(cpu_flags()):
+        kept, activations = precision
         candidate = Candidate(
             name=name,
             kind="distilbert" if config.model_type == "distilbert" else "encoder",
             base_model=short_name(str(made["base"])),
-            precision=precision,
+            precision=kept,
             max_tokens=sizes.max_tokens,
             architecture={
                 "pooling": weights.pooling,
                 "hidden_size": config.hidden_size,
                 "layers": len(weights.layers),
-                "quantised_activations": quantised_activations,
+                "activations": activations,
             },
             files={
-                **graph_files(weights, int8=precision == "int8"),
+                **graph_files(weights, precision, typical),
                 TOKENIZER_FILE: words.to_str().encode(),
             },
             logits=logits,

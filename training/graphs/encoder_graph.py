@@ -7,10 +7,8 @@ positions restart with every tweet), ``slot_segments`` int64 ``[rows, slots]``, 
 """
 
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +18,6 @@ from numpy.typing import NDArray
 from openvino import opset13 as op
 
 from training.errors import ExportRefused
-from worker.inference.encoder import GRAPH_FILE, WEIGHTS_FILE, computes_in_bf16
 
 Array = NDArray[np.float32]
 _INPUTS = ("token_ids", "position_ids", "segment_ids", "slot_segments", "slot_weights")
@@ -174,32 +171,19 @@ def _layer(state: dict[str, Array], prefix: str, attention: Sequence[str], rest:
     return EncoderLayer(*(_affine(state, prefix + name) for name in (*attention, *rest)))
 
 
-Precision = tuple[Literal["int8", "bf16", "fp32"], bool]
-"""What weights are kept in, and whether activations are int8 too (a scale per token)."""
+def build_encoder_graph(weights: EncoderWeights, *, int8_tables: bool = False, int8_matrices: bool = False) -> ov.Model:
+    """The model of the contract above.
 
-
-def precision_candidates(flags: frozenset[str]) -> tuple[Precision, ...]:
-    """What to try, the smallest that is fast on such a CPU first: int8 weights compute in bf16 where it can."""
-    with_float_activations: tuple[Precision, ...] = (("int8", False), ("bf16", False), ("fp32", False))
-    return with_float_activations if computes_in_bf16(flags) else (("int8", True), *with_float_activations)
-
-
-def graph_files(weights: EncoderWeights, *, int8: bool) -> dict[str, bytes]:
-    """The graph as the files of a bundle, name -> content."""
-    with tempfile.TemporaryDirectory() as scratch:
-        ov.save_model(build_encoder_graph(weights, int8=int8), f"{scratch}/{GRAPH_FILE}", compress_to_fp16=False)
-        return {name: (Path(scratch) / name).read_bytes() for name in (GRAPH_FILE, WEIGHTS_FILE)}
-
-
-def build_encoder_graph(weights: EncoderWeights, *, int8: bool = False) -> ov.Model:
-    """The model of the contract above; with ``int8`` matrices are stored as int8 with one scale per output channel."""
-    return _Graph(weights, int8).model()
+    int8 tables of words and positions have a scale for each row, int8 matrices one for each output channel.
+    """
+    return _Graph(weights, int8_tables, int8_matrices).model()
 
 
 class _Graph:
-    def __init__(self, weights: EncoderWeights, int8: bool) -> None:
+    def __init__(self, weights: EncoderWeights, int8_tables: bool, int8_matrices: bool) -> None:
         self._weights = weights
-        self._int8 = int8
+        self._int8_tables = int8_tables
+        self._int8_matrices = int8_matrices
         self._width = weights.words.shape[1] // weights.heads
 
     def model(self) -> ov.Model:
@@ -259,10 +243,10 @@ class _Graph:
         return op.add(op.multiply(normal, norm.weight), norm.bias)
 
     def _linear(self, states: Any, layer: Affine) -> Any:
-        return linear(states, layer, int8=self._int8)
+        return linear(states, layer, int8=self._int8_matrices)
 
     def _look_up(self, table: Array, ids: Any) -> Any:
-        if not self._int8:
+        if not self._int8_tables:
             return op.gather(op.constant(table), ids, np.int64(0))
         values, scales = (op.constant(array) for array in _quantised(table))
         rows = op.convert(op.gather(values, ids, np.int64(0)), "f32")

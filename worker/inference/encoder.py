@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,10 @@ ROWS_PER_CALL = 32
 _TIME_STEP, _SLOT_STEP = 16, 4
 """What the shape of a call is rounded up to: OpenVINO keeps about a megabyte for each shape that it has seen."""
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+_INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+
+Activations = Literal["float", "token", "static"]
+"""What int8 weights are multiplied by: floats, or int8 with a scale per token or with scales fixed at the export."""
 
 
 class EncoderRuntime:
@@ -29,12 +33,12 @@ class EncoderRuntime:
 
     Args:
         bundle: a verified bundle of an encoder; ``architecture`` holds ``pooling``, ``hidden_size`` and, of an int8
-            bundle, ``quantised_activations``: whether activations are int8 too, with one scale per token.
+            bundle, ``activations`` (default: float).
         threads: how many calls run at once, each on its own thread.
 
     Raises:
         RuntimeMissing: openvino is not installed.
-        BundleUnfit: the manifest does not say how to pool.
+        BundleUnfit: the manifest does not say how to pool, or names activations that nobody knows.
     """
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
@@ -43,15 +47,14 @@ class EncoderRuntime:
             raise BundleUnfit(
                 f"{bundle.folder}: architecture needs pooling (cls or mean) and hidden_size; export again"
             )
-        quantised = bool(bundle.manifest.architecture.get("quantised_activations"))
-        kept = bundle.manifest.precision
-        self.precision = served_precision(kept, cpu_flags(), quantised_activations=quantised)
+        activations, kept, flags = activations_of(bundle), bundle.manifest.precision, cpu_flags()
+        self.precision = served_precision(kept, flags, activations)
         self._pools_cls = pooling == "cls"
         core = _openvino().Core()
         graph = core.read_model(bundle.folder / GRAPH_FILE, bundle.folder / WEIGHTS_FILE)
         if self.precision != kept == "int8":
             _unpack(graph)
-        options = compile_options(self.precision, threads, hidden if quantised else 0)
+        options = compile_options(self.precision, threads, activations, hidden, flags)
         self._model = core.compile_model(graph, "CPU", options)
         self._threads = threads
         self._idle = SimpleQueue[Any]()
@@ -77,39 +80,43 @@ class EncoderRuntime:
         """Put the logits of the tweets in ``rows`` into their places of ``out``."""
         request = self._idle.get()
         try:
-            request.infer(self._feed(rows, token_ids))
+            request.infer(packed_feed(rows, token_ids, pools_cls=self._pools_cls))
             given = request.get_output_tensor(0).data
             for row, tweets in enumerate(rows):
                 out[tweets] = given[row, : len(tweets)]
         finally:
             self._idle.put(request)
 
-    def _feed(self, rows: Sequence[Sequence[int]], token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[Any]]:
-        time = _rounded_up(max(sum(len(token_ids[i]) for i in tweets) for tweets in rows), _TIME_STEP)
-        slots = _rounded_up(max(map(len, rows)), _SLOT_STEP)
-        ids, positions, segments = (np.zeros((len(rows), time), np.int64) for _ in range(3))
-        slot_segments = np.zeros((len(rows), slots), np.int64)
-        weights = np.zeros((len(rows), slots, time), np.float32)
-        for row, tweets in enumerate(rows):
-            start = 0
-            for slot, index in enumerate(tweets):
-                length = len(token_ids[index])
-                here = slice(start, start + length)
-                ids[row, here] = token_ids[index]
-                positions[row, here] = np.arange(length)
-                segments[row, here] = slot_segments[row, slot] = slot + 1
-                if self._pools_cls:
-                    weights[row, slot, start] = 1
-                else:
-                    weights[row, slot, here] = 1 / length
-                start += length
-        return {
-            "token_ids": ids,
-            "position_ids": positions,
-            "segment_ids": segments,
-            "slot_segments": slot_segments,
-            "slot_weights": weights,
-        }
+
+def packed_feed(
+    rows: Sequence[Sequence[int]], token_ids: Sequence[Sequence[int]], *, pools_cls: bool
+) -> dict[str, NDArray[Any]]:
+    """The inputs of one call, see `training.graphs.encoder_graph`, for ``rows`` of indices into ``token_ids``."""
+    time = _rounded_up(max(sum(len(token_ids[i]) for i in tweets) for tweets in rows), _TIME_STEP)
+    slots = _rounded_up(max(map(len, rows)), _SLOT_STEP)
+    ids, positions, segments = (np.zeros((len(rows), time), np.int64) for _ in range(3))
+    slot_segments = np.zeros((len(rows), slots), np.int64)
+    weights = np.zeros((len(rows), slots, time), np.float32)
+    for row, tweets in enumerate(rows):
+        start = 0
+        for slot, index in enumerate(tweets):
+            length = len(token_ids[index])
+            here = slice(start, start + length)
+            ids[row, here] = token_ids[index]
+            positions[row, here] = np.arange(length)
+            segments[row, here] = slot_segments[row, slot] = slot + 1
+            if pools_cls:
+                weights[row, slot, start] = 1
+            else:
+                weights[row, slot, here] = 1 / length
+            start += length
+    return {
+        "token_ids": ids,
+        "position_ids": positions,
+        "segment_ids": segments,
+        "slot_segments": slot_segments,
+        "slot_weights": weights,
+    }
 
 
 def _rounded_up(number: int, step: int) -> int:
@@ -130,33 +137,59 @@ def packed(lengths: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[in
     return rows
 
 
-def compile_options(precision: str, threads: int, quantisation_group: int) -> dict[str, str | int]:
+def activations_of(bundle: Bundle) -> Activations:
+    """What its manifest says; bundles made before there were fixed scales have ``quantised_activations``, per token.
+
+    Raises:
+        BundleUnfit: none of the known ones.
+    """
+    told = bundle.manifest.architecture
+    found = told.get("activations", "token" if told.get("quantised_activations") else "float")
+    known: dict[object, Activations] = {"float": "float", "token": "token", "static": "static"}
+    if found not in known:
+        raise BundleUnfit(f"{bundle.folder}: activations {found!r} are unknown; upgrade the worker, or export again")
+    return known[found]
+
+
+def compile_options(
+    precision: str, threads: int, activations: Activations, hidden: int, flags: frozenset[str]
+) -> dict[str, str | int]:
     """Options of OpenVINO's CPU plugin: as many calls at once as ``threads``, each on one.
 
-    ``quantisation_group`` activations share an int8 scale, 0: they stay float.
+    int8 activations with fixed scales are multiplied as integers only where the CPU has instructions for it; AVX2's
+    overflow in between, so there the same rounded values are multiplied as floats (ADR 26).
     """
-    return {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+    is_static = activations == "static"
+    options: dict[str, str | int] = {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" or (is_static and computes_in_bf16(flags)) else "f32",
         "NUM_STREAMS": threads,
         "INFERENCE_NUM_THREADS": threads,
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": quantisation_group,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": hidden if activations == "token" else 0,
     }
+    if is_static and "avx2" in flags and not computes_in_int8(flags):
+        options["LP_TRANSFORMS_MODE"] = "NO"
+    return options
 
 
-def served_precision(kept: str, flags: frozenset[str], *, quantised_activations: bool = False) -> str:
+def served_precision(kept: str, flags: frozenset[str], activations: Activations = "float") -> str:
     """What runs on a CPU with these flags, of a bundle that keeps its weights in ``kept`` (ADR 25).
 
     Where the hardware computes in bf16, so do all but fp32 bundles and those with int8 activations; elsewhere bf16
     bundles compute in fp32, and int8 ones multiply by their int8 weights as they are.
     """
     if computes_in_bf16(flags):
-        return "bf16" if kept == "int8" and not quantised_activations else kept
+        return "bf16" if kept == "int8" and activations == "float" else kept
     return "fp32" if kept == "bf16" else kept
 
 
 def computes_in_bf16(flags: frozenset[str]) -> bool:
     """Whether the hardware does; elsewhere bf16 is emulated, slower than fp32."""
     return bool(flags & _BF16_FLAGS)
+
+
+def computes_in_int8(flags: frozenset[str]) -> bool:
+    """Whether the hardware sums products of int8 without overflow."""
+    return bool(flags & _INT8_FLAGS)
 
 
 def _unpack(graph: Any) -> None:

@@ -14,10 +14,20 @@ from transformers import AutoModel, BertConfig, DistilBertConfig, MPNetConfig, R
 from schemas.bundle import BundleManifest
 from training.encoder import EncoderClassifier
 from training.errors import ExportRefused
-from training.graphs.encoder_graph import encoder_weights, graph_files, precision_candidates
+from training.graphs.encoder_files import Precision, graph_files, precision_candidates
+from training.graphs.encoder_graph import encoder_weights
 from worker.inference.bundle import Bundle
-from worker.inference.encoder import EncoderRuntime, computes_in_bf16, cpu_flags, packed, served_precision
+from worker.inference.encoder import (
+    Activations,
+    EncoderRuntime,
+    compile_options,
+    computes_in_bf16,
+    cpu_flags,
+    packed,
+    served_precision,
+)
 from worker.inference.engine import softmax
+from worker.inference.errors import BundleUnfit
 
 VOCABULARY = 300
 SIZES: dict[str, Any] = {
@@ -45,10 +55,20 @@ def build_model(kind: str) -> EncoderClassifier:
 
 
 def build_runtime(
-    model: EncoderClassifier, folder: Path, *, precision: str = "fp32", threads: int = 1
+    model: EncoderClassifier,
+    folder: Path,
+    *,
+    precision: Precision = ("fp32", "float"),
+    threads: int = 1,
+    **architecture: Any,
 ) -> EncoderRuntime:
-    for name, content in graph_files(encoder_weights(model.encoder, model.head), int8=precision == "int8").items():
+    for name, content in graph_files(encoder_weights(model.encoder, model.head), precision, tweets(60)).items():
         (folder / name).write_bytes(content)
+    told = {"activations": precision[1]} | architecture
+    return EncoderRuntime(bundle_like(folder, precision=precision[0], **told), threads=threads)
+
+
+def bundle_like(folder: Path, *, precision: str = "int8", **architecture: Any) -> Bundle:
     manifest = BundleManifest.model_validate(
         {
             "name": "tiny",
@@ -61,11 +81,11 @@ def build_runtime(
             "precision": precision,
             "temperature": 1.0,
             "abstain_threshold": 0.0,
-            "architecture": {"pooling": "mean", "hidden_size": 64},
+            "architecture": {"pooling": "mean", "hidden_size": 64, **architecture},
             "files": {},
         }
     )
-    return EncoderRuntime(Bundle(folder, manifest, ()), threads=threads)
+    return Bundle(folder, manifest, ())
 
 
 def tweets(number: int) -> list[list[int]]:
@@ -82,8 +102,8 @@ def test_packed_rows_answer_as_transformers_does_one_tweet_at_a_time(kind: str, 
     np.testing.assert_allclose(given, np.stack(wanted), atol=2e-3)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_an_answer_does_not_depend_on_its_neighbours(precision: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", [("fp32", "float"), ("int8", "float"), ("int8", "token"), ("int8", "static")])
+def test_an_answer_does_not_depend_on_its_neighbours(precision: Precision, tmp_path: Path) -> None:
     runtime, ids = build_runtime(build_model("bert"), tmp_path, precision=precision), tweets(60)
     together = runtime.logits(ids)
     alone = np.concatenate([runtime.logits([tweet]) for tweet in ids])
@@ -127,28 +147,71 @@ def test_every_tweet_is_packed_once_and_fits_its_row() -> None:
     assert len(rows) < len(lengths)
 
 
-BF16, PLAIN = frozenset({"avx512_bf16"}), frozenset({"avx2"})
+BF16, PLAIN, VNNI = frozenset({"avx512_bf16"}), frozenset({"avx2"}), frozenset({"avx512_vnni"})
 
 
 @pytest.mark.parametrize(
-    ("kept", "quantised_activations", "on_bf16", "elsewhere"),
+    ("kept", "activations", "on_bf16", "elsewhere"),
     [
-        ("fp32", False, "fp32", "fp32"),
-        ("bf16", False, "bf16", "fp32"),
-        ("int8", False, "bf16", "int8"),
-        ("int8", True, "int8", "int8"),
+        ("fp32", "float", "fp32", "fp32"),
+        ("bf16", "float", "bf16", "fp32"),
+        ("int8", "float", "bf16", "int8"),
+        ("int8", "token", "int8", "int8"),
+        ("int8", "static", "int8", "int8"),
     ],
 )
 def test_bf16_is_served_only_where_the_cpu_computes_in_it(
-    kept: str, quantised_activations: bool, on_bf16: str, elsewhere: str
+    kept: str, activations: Activations, on_bf16: str, elsewhere: str
 ) -> None:
-    assert served_precision(kept, BF16, quantised_activations=quantised_activations) == on_bf16
-    assert served_precision(kept, PLAIN, quantised_activations=quantised_activations) == elsewhere
+    assert served_precision(kept, BF16, activations) == on_bf16
+    assert served_precision(kept, PLAIN, activations) == elsewhere
 
 
-def test_what_computes_in_bf16_is_tried_first_where_the_cpu_can() -> None:
-    assert precision_candidates(BF16) == (("int8", False), ("bf16", False), ("fp32", False))
-    assert precision_candidates(PLAIN) == (("int8", True), ("int8", False), ("bf16", False), ("fp32", False))
+def test_what_is_fast_on_a_cpu_is_tried_first() -> None:
+    static, token = (("int8", "static"),), (("int8", "token"),)
+    rest = (("int8", "float"), ("bf16", "float"), ("fp32", "float"))
+    assert precision_candidates(BF16) == rest
+    assert precision_candidates(PLAIN) == token + rest
+    assert precision_candidates(BF16 | VNNI) == static + rest
+    assert precision_candidates(PLAIN | VNNI) == static + token + rest
+
+
+def test_static_activations_are_multiplied_as_integers_only_where_these_do_not_overflow() -> None:
+    def options(flags: frozenset[str], activations: Activations = "static") -> dict[str, str | int]:
+        return compile_options("int8", 2, activations, 64, flags)
+
+    assert options(PLAIN)["LP_TRANSFORMS_MODE"] == "NO"
+    assert "LP_TRANSFORMS_MODE" not in options(PLAIN | VNNI) | options(PLAIN, "token") | options(frozenset())
+    assert (options(BF16)["INFERENCE_PRECISION_HINT"], options(VNNI)["INFERENCE_PRECISION_HINT"]) == ("bf16", "f32")
+
+
+def test_static_activations_answer_nearly_as_floats_and_alike_on_every_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, ids = build_model("bert"), tweets(60)
+    exact = softmax(build_runtime(model, tmp_path).logits(ids))
+
+    def answers(flags: frozenset[str]) -> NDArray[np.float32]:
+        monkeypatch.setattr("worker.inference.encoder.cpu_flags", lambda: flags)
+        return softmax(build_runtime(model, tmp_path, precision=("int8", "static")).logits(ids))
+
+    here, plain = answers(cpu_flags()), answers(PLAIN)
+    np.testing.assert_allclose(here, plain, atol=0.05)
+    np.testing.assert_allclose(here, exact, atol=0.1)
+    assert np.abs(here - exact).max() > 1e-4, "nothing was quantised"
+
+
+def test_a_bundle_made_before_static_scales_is_served_as_it_was(tmp_path: Path) -> None:
+    model, ids = build_model("bert"), tweets(60)
+    old = build_runtime(model, tmp_path, precision=("int8", "token"))
+    assert old.precision == "int8"
+    old_key = bundle_like(tmp_path, quantised_activations=True)
+    np.testing.assert_array_equal(EncoderRuntime(old_key, threads=1).logits(ids), old.logits(ids))
+
+
+def test_unknown_activations_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleUnfit, match="activations 'ternary' are unknown"):
+        build_runtime(build_model("bert"), tmp_path, activations="ternary")
 
 
 @pytest.mark.skipif(not computes_in_bf16(cpu_flags()), reason="OpenVINO compiles nothing in bf16 for this CPU")
@@ -157,7 +220,7 @@ def test_int8_weights_answer_alike_in_bf16_and_as_they_are(tmp_path: Path, monke
 
     def answers(flags: frozenset[str]) -> NDArray[np.float32]:
         monkeypatch.setattr("worker.inference.encoder.cpu_flags", lambda: flags)
-        return softmax(build_runtime(model, tmp_path, precision="int8").logits(ids))
+        return softmax(build_runtime(model, tmp_path, precision=("int8", "float")).logits(ids))
 
     np.testing.assert_allclose(answers(BF16), answers(PLAIN), atol=0.05)
 

@@ -85,7 +85,7 @@ def _transformer(report: Report, encoder: Path, worker: WorkerSettings, asked: L
     with _bench_extra(), tempfile.TemporaryDirectory(prefix="bench-") as made:
         from worker.commands.bench.torch_rival import build_rival
 
-        rival = build_rival(encoder, Path(made), worker.threads)
+        rival = build_rival(encoder, Path(made), worker.threads, load)
         ways = [(p, batch) for p in rival.engines for batch in dict.fromkeys((_BATCH, worker.max_batch))]
         works: list[Callable[[], object]] = [lambda: rival.pipeline(load, _BATCH)]
         works += [scoring(rival.engines[precision], load, batch) for precision, batch in ways]

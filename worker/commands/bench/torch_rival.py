@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -20,16 +20,19 @@ from transformers import (
 )
 
 from schemas.emotions import EMOTIONS
-from training.graphs.encoder_graph import Affine, EncoderWeights, distilbert_weights, graph_files, linear
+from training.graphs.encoder_files import Precision, graph_files, precision_candidates, with_static_activations
+from training.graphs.encoder_graph import Affine, EncoderWeights, distilbert_weights, linear
 from worker.inference.bundle import GOLDEN_FILE, TOKENIZER_FILE, read_bundle, write_bundle
 from worker.inference.cleaning import clean
 from worker.inference.encoder import compile_options, computes_in_bf16, cpu_flags
 from worker.inference.engine import Engine, load_engine
 
 
-def precisions() -> tuple[Literal["int8", "bf16", "fp32"], ...]:
-    """What this CPU computes in."""
-    return ("int8", "bf16", "fp32") if computes_in_bf16(cpu_flags()) else ("int8", "fp32")
+def precisions() -> dict[str, Precision]:
+    """What this CPU computes in, each as fast as it can."""
+    flags = cpu_flags()
+    in_bf16: dict[str, Precision] = {"bf16": ("bf16", "float")} if computes_in_bf16(flags) else {}
+    return {"int8": precision_candidates(flags)[0], **in_bf16, "fp32": ("fp32", "float")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,15 @@ class TorchRival:
         each = max(1, round(len(texts) / batch / self.threads))
         times = each * self.threads
         states = np.random.default_rng(1).normal(size=(round(tokens / times), self.weights.words.shape[1]))
-        options = compile_options(precision, self.threads, states.shape[1] if precision == "int8" else 0)
-        model = ov.Core().compile_model(
-            _products(self.weights, len(texts) // times, int8=precision == "int8"), "CPU", options
-        )
-        requests = [model.create_infer_request() for _ in range(self.threads)]
         given, calls = states.astype(np.float32), ThreadPoolExecutor(self.threads)
+        activations = precisions()[precision][1]
+        is_static = activations == "static"
+        graph = _products(self.weights, len(texts) // times, int8=precision == "int8" and not is_static)
+        if is_static:
+            graph = with_static_activations(graph, [given])
+        options = compile_options(precision, self.threads, activations, states.shape[1], cpu_flags())
+        model = ov.Core().compile_model(graph, "CPU", options)
+        requests = [model.create_infer_request() for _ in range(self.threads)]
 
         def some(request: Any) -> None:
             for _ in range(each):
@@ -79,10 +85,10 @@ class TorchRival:
         return multiply
 
 
-def build_rival(like: Path, folder: Path, threads: int | None, **sizes: float) -> TorchRival:
+def build_rival(like: Path, folder: Path, threads: int | None, typical: Sequence[str], **sizes: float) -> TorchRival:
     """Write the bundles into ``folder``; tokenizer and most tokens are those of the bundle ``like``.
 
-    ``sizes`` override the configuration of DistilBERT.
+    ``typical`` raw texts tell the scales of int8 activations; ``sizes`` override the configuration of DistilBERT.
     """
     threads = threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
@@ -103,15 +109,17 @@ def build_rival(like: Path, folder: Path, threads: int | None, **sizes: float) -
     files = {name: (like / name).read_bytes() for name in (TOKENIZER_FILE, GOLDEN_FILE)}
     fields = manifest.model_dump(exclude={"cleaner_id", "files"}) | {"kind": "distilbert", "temperature": 1.0}
     engines: dict[str, Engine] = {}
-    for precision in precisions():
-        is_int8 = precision == "int8"
+    calibration = [
+        tokenizer(clean(text), truncation=True, max_length=manifest.max_tokens).input_ids for text in typical
+    ]
+    for name, precision in precisions().items():
         fields |= {
-            "name": f"distilbert-random-{precision}",
-            "precision": precision,
-            "architecture": {"pooling": "cls", "hidden_size": config.dim, "quantised_activations": is_int8},
+            "name": f"distilbert-random-{name}",
+            "precision": precision[0],
+            "architecture": {"pooling": "cls", "hidden_size": config.dim, "activations": precision[1]},
         }
-        write_bundle(folder / precision, fields, files | graph_files(weights, int8=is_int8))
-        engines[precision] = load_engine(folder / precision, threads=threads, check_golden=False)
+        write_bundle(folder / name, fields, files | graph_files(weights, precision, calibration))
+        engines[name] = load_engine(folder / name, threads=threads, check_golden=False)
     return TorchRival(engines, weights, threads, pipeline, manifest.max_tokens)
 
 
