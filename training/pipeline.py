@@ -23,8 +23,7 @@ from worker.inference.bundle import TOKENIZER_FILE, may_be_written
 from worker.inference.encoder import cpu_flags
 
 VOCABULARY_FILE = "vocabulary.json"
-TYPICAL_TEXTS = 1_200
-"""How many training texts tell the scales of int8 activations."""
+TYPICAL_TEXTS = 1_200  # of the training rows tell the scales of int8 activations
 
 
 def train_encoder(

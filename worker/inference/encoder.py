@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,10 +145,9 @@ def activations_of(bundle: Bundle) -> Activations:
     """
     told = bundle.manifest.architecture
     found = told.get("activations", "token" if told.get("quantised_activations") else "float")
-    known: dict[object, Activations] = {"float": "float", "token": "token", "static": "static"}
-    if found not in known:
+    if found not in get_args(Activations):
         raise BundleUnfit(f"{bundle.folder}: activations {found!r} are unknown; upgrade the worker, or export again")
-    return known[found]
+    return cast("Activations", found)
 
 
 def compile_options(

@@ -55,17 +55,11 @@ def build_model(kind: str) -> EncoderClassifier:
 
 
 def build_runtime(
-    model: EncoderClassifier,
-    folder: Path,
-    *,
-    precision: Precision = ("fp32", "float"),
-    threads: int = 1,
-    **architecture: Any,
+    model: EncoderClassifier, folder: Path, *, precision: Precision = ("fp32", "float"), threads: int = 1
 ) -> EncoderRuntime:
     for name, content in graph_files(encoder_weights(model.encoder, model.head), precision, tweets(60)).items():
         (folder / name).write_bytes(content)
-    told = {"activations": precision[1]} | architecture
-    return EncoderRuntime(bundle_like(folder, precision=precision[0], **told), threads=threads)
+    return EncoderRuntime(bundle_like(folder, precision=precision[0], activations=precision[1]), threads=threads)
 
 
 def bundle_like(folder: Path, *, precision: str = "int8", **architecture: Any) -> Bundle:
@@ -209,9 +203,10 @@ def test_a_bundle_made_before_static_scales_is_served_as_it_was(tmp_path: Path) 
     np.testing.assert_array_equal(EncoderRuntime(old_key, threads=1).logits(ids), old.logits(ids))
 
 
-def test_unknown_activations_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleUnfit, match="activations 'ternary' are unknown"):
-        build_runtime(build_model("bert"), tmp_path, activations="ternary")
+@pytest.mark.parametrize("unknown", ["ternary", ["static"]])
+def test_unknown_activations_are_refused(unknown: object, tmp_path: Path) -> None:
+    with pytest.raises(BundleUnfit, match=r"activations .* are unknown"):
+        EncoderRuntime(bundle_like(tmp_path, activations=unknown), threads=1)
 
 
 @pytest.mark.skipif(not computes_in_bf16(cpu_flags()), reason="OpenVINO compiles nothing in bf16 for this CPU")
