@@ -116,7 +116,7 @@ def build_app(
     app = EmotionApp(
         worker.app_id,
         tail=PublishedTail(kafka),
-        broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
+        broker=[f"kafka://{server}" for server in kafka.servers],
         broker_credentials=_credentials(kafka),
         datadir=str(worker.data_dir / "faust"),
         store="memory://",
@@ -165,7 +165,7 @@ def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:
 
 def _aiokafka_config(kafka: KafkaSettings) -> dict[str, Any]:
     config: dict[str, Any] = {
-        "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
+        "bootstrap_servers": kafka.servers,
         "security_protocol": kafka.security_protocol,
     }
     if kafka.uses_tls:

@@ -1,6 +1,7 @@
 """One command-line option for each setting, made from the settings models."""
 
 import functools
+import math
 from collections.abc import Callable
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -9,6 +10,17 @@ import click
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; unlike click's it refuses NaN, and infinity too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click's."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
 
 
 def settings_options(

@@ -50,7 +50,8 @@ def wait_for_broker(kafka: KafkaSettings, pause: Callable[[float], object] = tim
             reason = error.args[0].str()
         admin.poll(0)
         refusals.check(kafka)
-        if time.monotonic() + pause_s > deadline:
+        pause_s = min(pause_s, deadline - time.monotonic())
+        if pause_s <= 0:
             raise BrokerUnreachable(
                 f"no broker answers at {kafka.bootstrap_servers} within {kafka.broker_timeout_s:g} s ({reason}); "
                 "check --bootstrap-servers (KAFKA_BOOTSTRAP_SERVERS) and that the broker runs"

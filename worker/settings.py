@@ -1,10 +1,11 @@
 """All settings, each once: its name, default, environment variable and help text."""
 
+import re
 import ssl
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas import topics
@@ -15,6 +16,10 @@ DEFAULT_BUNDLE = Path(__file__).parent.parent / "bundles" / "lstm"
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
+_CONFIG = SettingsConfigDict(frozen=True, env_ignore_empty=True, allow_inf_nan=False)
+"""Compose files and Kubernetes write a variable that nobody set as an empty one."""
+_SERVER = re.compile(r"(?:[^\s:/,\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?")
+_PORTS = range(1, 65_536)
 _READER_GROUP = "tweet-emotions-reader"
 """librdkafka wants a name. Nobody joins it and nothing is committed to it, so nobody needs a right to it."""
 
@@ -38,7 +43,7 @@ def read_secret(path: Path, setting: str) -> str:
 class KafkaSettings(BaseSettings):
     """How to reach the brokers and what the topics are called; environment ``KAFKA_*``."""
 
-    model_config = SettingsConfigDict(env_prefix="KAFKA_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KAFKA_", **_CONFIG)
 
     bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port of one or more brokers, comma separated")
     security_protocol: Protocol = Field("PLAINTEXT", description="how to talk to the brokers")
@@ -55,6 +60,20 @@ class KafkaSettings(BaseSettings):
     emotion_topic: str = Field(topics.DEFAULT_EMOTION, description="topic of labelled events")
     dead_topic: str = Field(topics.DEFAULT_DEAD, description="topic of dead letters")
     broker_timeout_s: float = Field(60.0, gt=0, description="how long to wait for a broker before giving up")
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _refuse_odd_servers(cls, value: str) -> str:
+        for server in value.split(","):
+            found = _SERVER.fullmatch(server.strip())
+            if found is None or int(found["port"] or 1) not in _PORTS:
+                raise ValueError(f"{server.strip()!r} is no host:port")
+        return value
+
+    @property
+    def servers(self) -> list[str]:
+        """``host:port`` of each broker; a port that is not named is 9092."""
+        return [server.strip() for server in self.bootstrap_servers.split(",")]
 
     @property
     def uses_tls(self) -> bool:
@@ -125,7 +144,7 @@ class KafkaSettings(BaseSettings):
 class WorkerSettings(BaseSettings):
     """What the worker does with the stream; environment ``WORKER_*``."""
 
-    model_config = SettingsConfigDict(env_prefix="WORKER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="WORKER_", **_CONFIG)
 
     app_id: str = Field(
         "tweet-emotions", pattern=r"^[A-Za-z0-9._-]+$", description="consumer group and table name prefix"

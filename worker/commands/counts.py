@@ -16,7 +16,7 @@ from rich.live import Live
 from schemas.counts import WindowCounts
 from worker.commands.emotions import counts_table
 from worker.errors import SecretUnreadable
-from worker.options import settings_options
+from worker.options import FiniteRange, settings_options
 from worker.settings import WorkerSettings, read_secret
 
 _TIMEOUT_S = 5.0
@@ -28,9 +28,7 @@ _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 @settings_options(worker=WorkerSettings, only=("http_host", "http_port", "http_token_file"))
 @click.option("--window", help="60s, 5m, 1h, up to the worker's retention; default: 5m or the retention")
 @click.option("--once", is_flag=True, help="print once and end")
-@click.option(
-    "--every", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, help="seconds between two looks"
-)
+@click.option("--every", type=FiniteRange(0.1, 3600), default=1.0, show_default=True, help="seconds between two looks")
 @click.option("--json", "as_json", is_flag=True, help="the answer as it is, once")
 def counts(worker: WorkerSettings, window: str | None, once: bool, every: float, as_json: bool) -> None:
     """Show the rolling counts of all partitions and follow them; Ctrl-C ends it."""

@@ -28,7 +28,7 @@ from worker.commands.emotions import counts_table, event_line
 from worker.commands.reading import BAD_SAMPLES, SAMPLES, Columns, Item, read_items
 from worker.commands.topics import create_topics
 from worker.errors import WorkerError
-from worker.options import settings_options
+from worker.options import FiniteRange, settings_options
 from worker.settings import KafkaSettings, WorkerSettings
 
 _STOP_TIMEOUT_S = 20.0
@@ -38,11 +38,13 @@ _PLAIN_COUNTS_EVERY_S = 10.0
 
 
 @click.command()
-@settings_options(worker=WorkerSettings, only=("bundle", "http_port"))
-@click.option("--rate", type=click.FloatRange(0, min_open=True), default=4.0, show_default=True, help="tweets a second")
+@settings_options(kafka=KafkaSettings, worker=WorkerSettings, only=("bundle", "http_port"))
+@click.option("--rate", type=FiniteRange(0, min_open=True), default=4.0, show_default=True, help="tweets a second")
 @click.option("--kafka-home", type=click.Path(path_type=Path, exists=True), help="use this Apache Kafka instead")
-@click.option("--duration", "duration_s", type=click.FloatRange(0, min_open=True), help="end after so many seconds")
-def demo(worker: WorkerSettings, rate: float, kafka_home: Path | None, duration_s: float | None) -> None:
+@click.option("--duration", "duration_s", type=FiniteRange(0, min_open=True), help="end after so many seconds")
+def demo(
+    kafka: KafkaSettings, worker: WorkerSettings, rate: float, kafka_home: Path | None, duration_s: float | None
+) -> None:
     """Start a broker, the topics and a worker, replay the sample tweets, show labels and counts live."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(highlight=False)
@@ -51,7 +53,8 @@ def demo(worker: WorkerSettings, rate: float, kafka_home: Path | None, duration_
         with tempfile.TemporaryDirectory(prefix="tweet-emotions-") as made:
             folder = Path(made)
             with _broker(folder, kafka_home) as broker:
-                kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, security_protocol="PLAINTEXT")
+                ours = {"bootstrap_servers": broker.bootstrap_servers, "security_protocol": "PLAINTEXT"}
+                kafka = kafka.model_copy(update=ours)
                 create_topics(kafka, worker)
                 console.print(f"broker at {broker.bootstrap_servers}, counts at http://127.0.0.1:{port}/counts")
                 with _worker(folder, kafka, worker, port) as process, _samples(kafka, rate):

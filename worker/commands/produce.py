@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from worker.commands.reading import FORMATS, SAMPLES, Columns, Format, Item, read_items
 from worker.errors import PublishFailed
-from worker.options import settings_options
+from worker.options import FiniteRange, settings_options
 from worker.preflight import partitions_of
 from worker.publisher import LARGEST_REQUEST_BYTES
 from worker.settings import KafkaSettings
@@ -32,7 +32,7 @@ _INTERRUPTED = 130
 @click.option("--time-column", default="created_at", show_default=True, help="the column that holds the time")
 @click.option("--time-format", help="how the column writes it, e.g. '%m/%d/%Y %H:%M'; default: as ISO 8601 or Twitter")
 @click.option("--key", "key_column", help="column or JSON field (user.id_str) that keys the records; default: the id")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="tweets a second; default: as fast as it goes")
+@click.option("--rate", type=FiniteRange(0, min_open=True), help="tweets a second; default: as fast as it goes")
 @click.option("--limit", type=click.IntRange(1), help="stop after so many")
 @click.option("--loop", is_flag=True, help="begin again at the end of the file, until --limit or Ctrl-C")
 def produce(  # noqa: PLR0913, PLR0917 - a parameter an option

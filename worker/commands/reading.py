@@ -1,5 +1,6 @@
 """Reading raw tweets from files: JSON lines, CSV, tab-separated or plain lines, any of them gzipped."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -89,8 +90,10 @@ def _unzipped(file: io.BufferedReader) -> BinaryIO:
 
 
 def _line_items(file: BinaryIO, columns: Columns) -> Iterator[Item]:
-    for line in file:
+    for number, line in enumerate(file):
         value = line.rstrip(b"\r\n")
+        if number == 0:
+            value = value.removeprefix(codecs.BOM_UTF8)
         if value.strip():
             yield Item(_key_of(value, columns.key or columns.id), value)
 

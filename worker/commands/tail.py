@@ -8,14 +8,14 @@ from schemas.emotions import EMOTIONS
 from schemas.event import EmotionEvent
 from worker.commands.consuming import read_topic
 from worker.commands.emotions import event_line
-from worker.options import settings_options
+from worker.options import FiniteRange, settings_options
 from worker.settings import KafkaSettings
 
 
 @click.command()
 @settings_options(kafka=KafkaSettings)
 @click.option("--label", "labels", type=click.Choice(EMOTIONS), multiple=True, help="only these emotions")
-@click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, help="only events at least this sure")
+@click.option("--min-confidence", type=FiniteRange(0, 1), default=0.0, help="only events at least this sure")
 @click.option("--from-beginning", is_flag=True, help="start with the oldest event that is kept")
 @click.option("--no-follow", is_flag=True, help="end at the end of the topic")
 @click.option("--limit", type=click.IntRange(1), help="end after so many events")

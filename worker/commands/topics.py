@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from worker.errors import BrokerUnreachable, TopicsUnfit
-from worker.options import settings_options
+from worker.options import FiniteRange, settings_options
 from worker.preflight import wait_for_broker
 from worker.settings import KafkaSettings, WorkerSettings
 from worker.topics import Found, durability, misfits, wanted_topics
@@ -36,7 +36,7 @@ _BROKERS_DEFAULT = -1
 )
 @click.option(
     "--retention-days",
-    type=click.FloatRange(0, 100_000, min_open=True),
+    type=FiniteRange(0, 100_000, min_open=True),
     default=7.0,
     show_default=True,
     help="how long new topics keep tweets, events and dead letters",

@@ -52,6 +52,12 @@ def test_an_unknown_broker_ends_a_tool_with_one_clear_line_and_its_own_code() ->
         assert result.stdout == ""
 
 
+def test_a_variable_that_does_not_fit_ends_the_demo_with_one_clear_line() -> None:
+    result = CliRunner().invoke(main, ["demo"], env={"KAFKA_BROKER_TIMEOUT_S": "soon"})
+    assert result.exit_code == click.UsageError.exit_code
+    assert "(KAFKA_BROKER_TIMEOUT_S): Input should be a valid number" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from worker.errors import SecretUnreadable
-from worker.options import settings_options
+from worker.options import FiniteRange, settings_options
 from worker.settings import KafkaSettings, WorkerSettings
 
 
@@ -48,3 +48,34 @@ def test_an_unreadable_password_file_is_named(tmp_path: Path) -> None:
     settings = KafkaSettings(security_protocol="SASL_SSL", sasl_password_file=tmp_path / "none")
     with pytest.raises(SecretUnreadable, match="none"):
         settings.client_config()
+
+
+@pytest.mark.parametrize("servers", ["localhost:9092", "kafka", "a:1, b.example.org:65535", "[::1]:9092,10.0.0.1:9092"])
+def test_brokers_are_hosts_with_or_without_a_port(servers: str) -> None:
+    assert KafkaSettings(bootstrap_servers=servers).servers == [server.strip() for server in servers.split(",")]
+
+
+@pytest.mark.parametrize("servers", ["", "a:1,", "a:x", "a:0", "a:65536", "a:1:2", "kafka://a:9092", "a b:1", "::1"])
+def test_what_is_no_broker_is_refused_by_name(servers: str) -> None:
+    result = CliRunner().invoke(show, ["--bootstrap-servers", servers])
+    assert result.exit_code == click.UsageError.exit_code
+    assert "--bootstrap-servers (KAFKA_BOOTSTRAP_SERVERS)" in result.output
+    assert "is no host:port" in result.output
+
+
+def test_an_empty_variable_is_one_that_nobody_set() -> None:
+    env = {"KAFKA_BOOTSTRAP_SERVERS": "", "WORKER_HTTP_PORT": "", "WORKER_THREADS": ""}
+    assert CliRunner().invoke(show, ["--bundle", "b"], env=env).output == "127.0.0.1:9092 6066 False b\n"
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_number_that_is_not_finite_is_refused(number: str) -> None:
+    assert "--drain-s (WORKER_DRAIN_S)" in CliRunner().invoke(show, ["--drain-s", number]).output
+
+    @click.command()
+    @click.option("--every", type=FiniteRange(0, min_open=True))
+    def wait(every: float) -> None:
+        click.echo(every)
+
+    assert f"{number} is no finite number" in CliRunner().invoke(wait, ["--every", number]).output
+    assert CliRunner().invoke(wait, ["--every", "2"]).output == "2.0\n"

@@ -29,6 +29,12 @@ def test_lines_go_as_they_are_and_blank_ones_do_not(tmp_path: Path) -> None:
     ]
 
 
+def test_a_byte_order_mark_belongs_to_the_file_and_not_to_its_first_tweet(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.jsonl"
+    path.write_text('{"id": 7, "text": "hi"}\n\ufeffhello\n', encoding="utf-8-sig")
+    assert items_of(path) == [Item(b"7", b'{"id": 7, "text": "hi"}'), Item(None, "\ufeffhello".encode())]
+
+
 def test_a_field_inside_objects_can_key_the_records(tmp_path: Path) -> None:
     path = tmp_path / "tweets.jsonl"
     path.write_text('{"id": 1, "user": {"id_str": "42"}}\n{"id": 2, "user": 5}\n{"id": 3, "user": {"id_str": null}}\n')

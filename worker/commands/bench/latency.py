@@ -15,7 +15,7 @@ from worker.commands.bench.pipeline import MEASURED
 from worker.commands.bench.report import Report, Target, publish, report_options
 from worker.commands.bench.stand import WORKER, Running, Stand, stand_options, stands
 from worker.commands.bench.timing import Spread, quantile
-from worker.options import settings_options
+from worker.options import FiniteRange, settings_options
 from worker.settings import WorkerSettings
 
 _STARTS = 3
@@ -29,7 +29,7 @@ _READ_BOUND_S = 30.0
 @click.command()
 @settings_options(worker=WorkerSettings, only=MEASURED)
 @stand_options
-@click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=0.5, show_default=True, help="of the rate")
+@click.option("--share", type=FiniteRange(0, 1, min_open=True), default=0.5, show_default=True, help="of the rate")
 @load_options(tweets=6_000, runs=3)
 @report_options
 def latency(

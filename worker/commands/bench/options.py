@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from worker.commands.bench.load import make_load, read_texts
+from worker.options import FiniteRange
 
 _WARM_UP_RUNS = 4
 
@@ -51,7 +52,7 @@ def load_options(tweets: int, runs: int) -> Callable[[Callable[..., Any]], Calla
         for option in (
             click.option("--seed", type=int, default=1, show_default=True, help="another seed, another load"),
             click.option(
-                "--repeats", type=click.FloatRange(0, 0.99), default=0.0, show_default=True, help="share of retweets"
+                "--repeats", type=FiniteRange(0, 0.99), default=0.0, show_default=True, help="share of retweets"
             ),
             click.option(
                 "--texts", type=click.Path(path_type=Path, exists=True), help="tweets of this file (JSON lines, CSV)"
