@@ -77,25 +77,25 @@ class ScoreAgent:
 
     Nothing is acknowledged before the brokers confirmed its event or dead letter and its count was handed to the
     table's changelog. Any failure crashes the app with the batch unacknowledged; a restart reads it again.
+    ``serving`` is asked before each batch for the engine that labels it.
     """
 
     def __init__(
         self,
         app: "EmotionApp",
-        engine: Engine,
+        serving: Callable[[], Engine],
         publisher: Publisher,
         metrics: Metrics,
         kafka: KafkaSettings,
         worker: WorkerSettings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._app, self._engine, self._publisher, self._metrics = app, engine, publisher, metrics
+        self._app, self._serving, self._publisher, self._metrics = app, serving, publisher, metrics
         self._kafka, self._worker = kafka, worker
-        threshold = worker.abstain_threshold
         self._rules = Rules(
             event_time=worker.event_time,
             include_text=worker.include_text,
-            abstain_threshold=engine.manifest.abstain_threshold if threshold is None else threshold,
+            abstain_threshold=worker.abstain_threshold,
             max_text_chars=worker.max_text_chars,
         )
         self._journal = CrashJournal(worker.data_dir, kafka.raw_topic, partial(label_batch, clock=clock), clock)
@@ -176,7 +176,7 @@ class ScoreAgent:
 
     def _label(self, records: list[RawRecord]) -> tuple[list[Outcome], float]:
         started = time.perf_counter()
-        outcomes = self._journal.label(records, self._engine, self._rules, self._app.progress.published)
+        outcomes = self._journal.label(records, self._serving(), self._rules, self._app.progress.published)
         return outcomes, time.perf_counter() - started
 
     async def _finish(

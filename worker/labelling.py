@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import orjson
 
+from schemas.bundle import BundleManifest
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.emotions import EMOTIONS
 from worker.decode import Failure, Tweet, decode
@@ -29,7 +30,8 @@ class Rules:
 
     event_time: Literal["kafka", "created_at"] = "kafka"
     include_text: bool = False
-    abstain_threshold: float = 0.0
+    abstain_threshold: float | None = None
+    """Default: that of the bundle."""
     max_text_chars: int = 25_000
 
 
@@ -66,7 +68,7 @@ def label_batch(
             scorable.append((index, read))
     rows = _score([item.cleaned for _, item in scorable], engine)
     ended_s = clock()
-    writer = _EventWriter(rules, started_s, ended_s, engine.manifest.name, engine.manifest.version)
+    writer = _EventWriter(rules, started_s, ended_s, engine.manifest)
     for (index, item), row in zip(scorable, rows, strict=True):
         outcomes[index] = _dead(item.record, row, ended_s) if isinstance(row, Failure) else writer.event(item, row)
     return [outcomes[index] for index in range(len(records))]
@@ -108,9 +110,11 @@ def event_time_s(record: RawRecord, tweet: Tweet | None, rules: Rules, now_s: fl
 class _EventWriter:
     """What the events of one batch have in common."""
 
-    def __init__(self, rules: Rules, started_s: float, ended_s: float, name: str, version: str) -> None:
+    def __init__(self, rules: Rules, started_s: float, ended_s: float, manifest: BundleManifest) -> None:
         self._rules, self._started_s, self._ended_s = rules, started_s, ended_s
-        self._bundle = {"name": name, "version": version}
+        told = rules.abstain_threshold
+        self._threshold = manifest.abstain_threshold if told is None else told
+        self._bundle = {"name": manifest.name, "version": manifest.version}
         self._scored_at = utc(ended_s)
         self._scored_ms = round(max(0.0, ended_s - started_s) * 1000, 3)
 
@@ -120,7 +124,7 @@ class _EventWriter:
         confidence = max(row)
         label = row.index(confidence)
         moment_s = event_time_s(record, tweet, rules, self._ended_s)
-        abstained = confidence < rules.abstain_threshold
+        abstained = confidence < self._threshold
         event_id = f"{record.topic}-{record.partition}-{record.offset}"
         event = {
             "id": event_id,

@@ -5,6 +5,8 @@ from collections import Counter as Counts
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from schemas.counts import PartitionProgress
@@ -35,12 +37,29 @@ class Metrics:
         self._lag = Gauge("lag_messages", "Raw records not counted yet, whoever owns them.", ["partition"], **ours)
         self._late = Gauge("counts_late_seconds", "How late the slowest partition's counts are.", **ours)
         self._bundle = Gauge("bundle", "1 for the bundle that labels.", ["name", "version", "precision"], **ours)
+        self._refused = Counter("bundles_refused", "New bundles that were not fit to label.", **ours)
+        self._compared = Counter(
+            "shadow_compared", "Tweets that the candidate labelled too, by the label published.", ["label"], **ours
+        )
+        self._agreed = Counter("shadow_agreed", "Those of them that got the same label.", ["label"], **ours)
         for label in EMOTIONS:
             self._tweets.labels(label)
 
     def bundle(self, name: str, version: str, precision: str) -> None:
-        """Note which bundle labels, and in which precision."""
+        """Note which bundle labels from now on, and in which precision."""
+        self._bundle.clear()
         self._bundle.labels(name, version, precision).set(1)
+
+    def bundle_refused(self) -> None:
+        """Note a new bundle that was not fit."""
+        self._refused.inc()
+
+    def compared(self, published: NDArray[np.intp], candidates: NDArray[np.intp]) -> None:
+        """Note labels that were published and those of the candidate, indices into ``EMOTIONS``, ``[n]`` each."""
+        for label, emotion in enumerate(EMOTIONS):
+            ours = published == label
+            self._compared.labels(emotion).inc(int(ours.sum()))
+            self._agreed.labels(emotion).inc(int((ours & (candidates == label)).sum()))
 
     def batch(self, outcomes: list[Outcome], label_s: float, publish_s: float) -> None:
         """Note one finished batch."""

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,7 +26,9 @@ from worker.inference.engine import Engine, load_engine
 from worker.metrics import Metrics
 from worker.preflight import check_topics, wait_for_broker
 from worker.publisher import Publisher
+from worker.serving import Serving
 from worker.settings import KafkaSettings, WorkerSettings
+from worker.shadow import Shadow, Shadowed
 from worker.web import WebSide
 
 log = structlog.get_logger("worker")
@@ -61,20 +64,43 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
     web = WebSide(worker, health, metrics := Metrics())
     runner = await web.start()
     try:
-        engine = cached(await asyncio.to_thread(load, worker.bundle, threads=worker.threads), worker.cache_entries)
-        web.manifest, health.engine_loaded = engine.manifest, True
-        name, version = engine.manifest.name, engine.manifest.version
-        metrics.bundle(name, version, engine.precision)
-        log.info("bundle loaded", name=name, version=version, precision=engine.precision, folder=str(worker.bundle))
+        serving = await asyncio.to_thread(_serving, worker, load, web)
+        health.engine_loaded = True
         try:
             metadata = await asyncio.to_thread(wait_for_broker, kafka, pause)
         except InterruptedError:
             return 0
         partitions = check_topics(metadata, kafka, worker)
         async with _following(Follower(kafka, worker, partitions, clock), stopping) as health.follower:
-            return await _label_stream(health, engine, metrics, kafka, worker, partitions, clock, stopping)
+            return await _label_stream(health, serving, metrics, kafka, worker, partitions, clock, stopping)
     finally:
         await runner.cleanup()
+
+
+def _serving(worker: WorkerSettings, load: Callable[..., Engine], web: WebSide) -> Serving:
+    """Load the bundle that labels, and the candidate where there is one. Blocks."""
+    shadow = None
+    if worker.shadow_bundle is not None:
+        candidate = load(worker.shadow_bundle, threads=1)
+        shadow = Shadow(candidate, worker.shadow_share, web.metrics.compared)
+        log.info("candidate loaded", name=candidate.manifest.name, version=candidate.manifest.version)
+
+    def load_with_cache(folder: Path) -> Engine:
+        engine = cached(load(folder, threads=worker.threads), worker.cache_entries)
+        return engine if shadow is None else Shadowed(engine, shadow)
+
+    def changed(engine: Engine) -> None:
+        web.manifest = manifest = engine.manifest
+        web.metrics.bundle(manifest.name, manifest.version, engine.precision)
+        log.info(
+            "bundle loaded",
+            name=manifest.name,
+            version=manifest.version,
+            precision=engine.precision,
+            folder=str(worker.bundle),
+        )
+
+    return Serving(worker.bundle, load_with_cache, changed, web.metrics.bundle_refused)
 
 
 @contextlib.asynccontextmanager
@@ -91,7 +117,7 @@ async def _following(follower: Follower, stopping: asyncio.Event) -> AsyncIterat
 
 async def _label_stream(
     health: Health,
-    engine: Engine,
+    serving: Serving,
     metrics: Metrics,
     kafka: KafkaSettings,
     worker: WorkerSettings,
@@ -101,7 +127,7 @@ async def _label_stream(
 ) -> int:
     app = health.app = build_app(kafka, worker, partitions, clock)
     publisher = Publisher(kafka.client_config(), worker.delivery_timeout_s)
-    agent = ScoreAgent(app, engine, publisher, metrics, kafka, worker, clock)
+    agent = ScoreAgent(app, lambda: serving.engine, publisher, metrics, kafka, worker, clock)
     raw = app.topic(
         kafka.raw_topic,
         key_type=bytes,
@@ -115,6 +141,8 @@ async def _label_stream(
 
     app.agent(raw, name="score")(score)
     watching = [asyncio.create_task(_watch(health)), asyncio.create_task(_reread(app, health))]
+    if worker.bundle_check_s:
+        watching.append(asyncio.create_task(_look_for_bundles(serving, worker.bundle_check_s)))
     try:
         await app.start()
         log.info("worker started", brokers=kafka.bootstrap_servers, raw=kafka.raw_topic, http_port=worker.http_port)
@@ -152,6 +180,12 @@ async def _watch(health: Health) -> None:
             log.critical("no progress though there is work: leaving", without_progress_s=health.stuck_for_s())
             _print_stacks()
             os._exit(STUCK_EXIT_CODE)
+
+
+async def _look_for_bundles(serving: Serving, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        await asyncio.to_thread(serving.look)
 
 
 async def _reread(app: EmotionApp, health: Health) -> None:

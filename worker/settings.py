@@ -149,7 +149,14 @@ class WorkerSettings(BaseSettings):
     app_id: str = Field(
         "tweet-emotions", pattern=r"^[A-Za-z0-9._-]+$", description="consumer group and table name prefix"
     )
-    bundle: Path = Field(DEFAULT_BUNDLE, description="folder of the bundle that labels")
+    bundle: Path = Field(DEFAULT_BUNDLE, description="folder of the bundle that labels, or a link to it")
+    bundle_check_s: float = Field(
+        5.0, ge=0, description="seconds between two looks for another bundle at that path; 0: none after the start"
+    )
+    shadow_bundle: Path | None = Field(
+        None, description="folder of a candidate that labels a share of the stream too, for comparison in /metrics"
+    )
+    shadow_share: float = Field(0.1, gt=0, le=1, description="share of the batches that the candidate labels")
     data_dir: Path = Field(Path("worker-data"), description="folder of this worker's own state; one for each worker")
     http_host: str = Field("127.0.0.1", description="address the HTTP side listens on")
     http_port: int = Field(6066, ge=0, le=65535, description="port of the HTTP side")

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -251,3 +252,42 @@ def test_sigterm_while_waiting_for_a_broker_ends_at_once(stream: Stream) -> None
     assert process is not None
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0
+
+
+def test_a_new_bundle_labels_without_a_restart_beside_a_candidate_and_an_unfit_one_does_not(
+    stream: Stream, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    link, second = tmp_path / "current", build_tiny_bundle(tmp_path / "second", seed=3, version="2")
+    unfit = shutil.copytree(tiny_bundle, tmp_path / "unfit")
+    (unfit / "model.onnx").write_bytes(b"cut")
+    link.symlink_to(tiny_bundle)
+
+    def lead_to(folder: Path) -> None:
+        new = tmp_path / "new"
+        new.symlink_to(folder)
+        new.replace(link)
+
+    def metric(name: str) -> float:
+        with urllib.request.urlopen(f"http://127.0.0.1:{stream.port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+    candidate = ("--shadow-bundle", str(second), "--shadow-share", "1")
+    stream.start("--bundle", str(link), "--bundle-check-s", "0.2", *candidate)
+    stream.produce(tweets(40))
+    stream.wait_until_counted(40)
+    lead_to(unfit)
+    wait_for(lambda: metric("tweet_emotions_bundles_refused_total") == 1, START_BOUND_S)
+    stream.produce(tweets(40))
+    stream.wait_until_counted(80)
+    lead_to(second)
+    wait_for(lambda: stream.get("/model")["version"] == "2", START_BOUND_S)
+    stream.produce(tweets(40))
+    events, _ = stream.check_exact(120)
+    versions = [event["bundle"]["version"] for event in events]
+    assert (versions.count("1"), versions.count("2")) == (80, 40)
+    assert metric("tweet_emotions_bundle{") == 1
+    wait_for(lambda: metric("tweet_emotions_shadow_compared_total") > 0, START_BOUND_S)
+    assert stream.process is not None
+    assert stream.process.poll() is None
+    assert stream.terminate() == 0

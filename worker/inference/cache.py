@@ -7,16 +7,14 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.bundle import BundleManifest
 from schemas.emotions import EMOTIONS
-from worker.inference.cleaning import clean
-from worker.inference.engine import Engine
+from worker.inference.engine import Engine, EngineAround
 
 _LEAST_ENTRIES = 2
 _KEY_BYTES = 16
 
 
-class CachedEngine:
+class CachedEngine(EngineAround):
     """An engine that scores each cleaned text once while it is among the last ones used.
 
     One instance holds the answers of one bundle; 65,536 take some 15 MB. They stand in two halves: what is used goes
@@ -35,7 +33,7 @@ class CachedEngine:
     def __init__(self, engine: Engine, max_entries: int) -> None:
         if max_entries < _LEAST_ENTRIES:
             raise ValueError(f"max_entries is {max_entries}; a cache holds at least {_LEAST_ENTRIES}")
-        self._engine = engine
+        super().__init__(engine)
         self._half = max_entries // 2
         self._younger: dict[bytes, bytes] = {}
         self._older: dict[bytes, bytes] = {}
@@ -45,24 +43,6 @@ class CachedEngine:
 
     def __len__(self) -> int:
         return len(self._younger) + len(self._older)
-
-    @property
-    def manifest(self) -> BundleManifest:
-        """What the bundle says of itself."""
-        return self._engine.manifest
-
-    @property
-    def precision(self) -> str:
-        """The arithmetic that really runs."""
-        return self._engine.precision
-
-    def tokens(self, cleaned: str) -> list[str]:
-        """What the model sees of a cleaned text."""
-        return self._engine.tokens(cleaned)
-
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Raw texts to probabilities, float32 ``[n, 6]``."""
-        return self.predict_cleaned([clean(text) for text in texts])
 
     def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
         """Cleaned texts to probabilities, float32 ``[n, 6]``; equal texts get identical rows."""

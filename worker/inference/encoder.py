@@ -51,6 +51,7 @@ class EncoderRuntime:
         self.precision = served_precision(kept, flags, activations)
         self._pools_cls = pooling == "cls"
         core = _openvino().Core()
+        core.set_property({"ENABLE_MMAP": False})  # a file that is replaced in place would end the process
         graph = core.read_model(bundle.folder / GRAPH_FILE, bundle.folder / WEIGHTS_FILE)
         if self.precision != kept == "int8":
             _unpack(graph)

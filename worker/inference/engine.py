@@ -42,6 +42,35 @@ class Engine(Protocol):
         """What the model sees of a cleaned text."""
 
 
+class EngineAround:
+    """An engine in front of another one: it says what that one says, but for what a subclass changes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def manifest(self) -> BundleManifest:
+        """What the bundle says of itself."""
+        return self._engine.manifest
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic that really runs."""
+        return self._engine.precision
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Raw texts to probabilities, float32 ``[n, 6]``."""
+        return self.predict_cleaned([clean(text) for text in texts])
+
+    def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
+        """Cleaned texts to probabilities, float32 ``[n, 6]``."""
+        return self._engine.predict_cleaned(cleaned)
+
+    def tokens(self, cleaned: str) -> list[str]:
+        """What the model sees of a cleaned text."""
+        return self._engine.tokens(cleaned)
+
+
 class Runtime(Protocol):
     """The part that differs between kinds of bundle."""
 

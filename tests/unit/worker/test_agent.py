@@ -84,7 +84,7 @@ class Edge:
         app: Any = self.app
         held: Any = self.engine
         worker = WorkerSettings(data_dir=folder)
-        self.agent = ScoreAgent(app, held, publisher, Metrics(), KafkaSettings(), worker)
+        self.agent = ScoreAgent(app, lambda: held, publisher, Metrics(), KafkaSettings(), worker)
         self.while_publishing: Callable[[], None] = lambda: None
 
     def _publish(self, records: list[Record]) -> None:
@@ -165,15 +165,15 @@ def test_a_letter_goes_to_its_own_topic_and_an_event_has_the_id_of_its_tweet_as_
     assert [(sum(row["n"]), row["d"]) for row in edge.counted.values()] == [(1, 1)]
 
 
-def test_the_settings_decide_what_an_event_looks_like(tiny_bundle: Path, tmp_path: Path) -> None:
-    engine, anything = load_engine(tiny_bundle, threads=1), cast("Any", SimpleNamespace())
+def test_the_settings_decide_what_an_event_looks_like(tmp_path: Path) -> None:
+    anything = cast("Any", SimpleNamespace())
     told = {"event_time": "created_at", "include_text": True, "abstain_threshold": 0.9, "max_text_chars": 10}
     for settings, rules in (
         (told, Rules(**told)),  # type: ignore[arg-type]
-        ({}, Rules(abstain_threshold=engine.manifest.abstain_threshold)),
+        ({}, Rules()),
     ):
         worker = WorkerSettings(data_dir=tmp_path, **settings)  # type: ignore[arg-type]
-        agent = ScoreAgent(anything, engine, anything, Metrics(), KafkaSettings(), worker)
+        agent = ScoreAgent(anything, anything, anything, Metrics(), KafkaSettings(), worker)
         assert agent._rules == rules
         asyncio.run(agent.close())
 
@@ -292,15 +292,6 @@ def test_what_waits_while_the_flow_stops_is_left_out(play: Play) -> None:
     taken: list[Run] = []
     play(scenario)
     assert taken == []
-
-
-def test_a_threshold_of_zero_overrules_that_of_the_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
-    engine: Any = load_engine(tiny_bundle, threads=1)
-    engine.manifest = engine.manifest.model_copy(update={"abstain_threshold": 0.4})
-    anything, worker = cast("Any", SimpleNamespace()), WorkerSettings(data_dir=tmp_path, abstain_threshold=0.0)
-    agent = ScoreAgent(anything, engine, anything, Metrics(), KafkaSettings(), worker)
-    assert agent._rules.abstain_threshold == 0.0
-    asyncio.run(agent.close())
 
 
 def test_batches_that_are_left_out_hold_up_no_later_one(play: Play) -> None:

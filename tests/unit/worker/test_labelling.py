@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.emotions import EMOTIONS
 from schemas.event import EmotionEvent
-from worker.inference.engine import Engine, load_engine
+from worker.inference.engine import Engine, EngineAround, load_engine
 from worker.labelling import Rules, label_batch
 from worker.records import Counted, RawRecord
 
@@ -114,6 +114,16 @@ def test_an_event_abstains_below_the_threshold_and_rounds_to_six_decimals(engine
     assert [event(threshold).abstained for threshold in (0.0, 1.0)] == [False, True]
     given = [event(0.0).probabilities[emotion] for emotion in EMOTIONS]
     assert given == [round(p, 6) for p in engine.predict(["so happy"])[0].astype(float).tolist()]
+
+
+def test_without_another_threshold_an_event_abstains_below_that_of_its_bundle(engine: Engine) -> None:
+    class Unsure(EngineAround):
+        manifest = engine.manifest.model_copy(update={"abstain_threshold": 1.0})
+
+    for asked, told, abstained in ((engine, None, False), (Unsure(engine), None, True), (Unsure(engine), 0.0, False)):
+        rules = Rules(abstain_threshold=told)
+        (outcome,) = label_batch([record(0, b"so happy")], asked, rules, {}, lambda: NOW_S)
+        assert outcome.counted.abstained is abstained
 
 
 def test_a_clock_may_be_a_little_ahead_of_ours(engine: Engine) -> None:
