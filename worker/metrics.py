@@ -37,6 +37,8 @@ class Metrics:
         self._lag = Gauge("lag_messages", "Raw records not counted yet, whoever owns them.", ["partition"], **ours)
         self._late = Gauge("counts_late_seconds", "How late the slowest partition's counts are.", **ours)
         self._bundle = Gauge("bundle", "1 for the bundle that labels.", ["name", "version", "precision"], **ours)
+        self._confidence = Counter("confidence", "Sum of the confidences of the labelled tweets.", **ours)
+        self._abstained = Counter("abstained", "Labelled tweets of which the model was not sure.", **ours)
         self._refused = Counter("bundles_refused", "New bundles that were not fit to label.", **ours)
         self._compared = Counter(
             "shadow_compared", "Tweets that the candidate labelled too, by the label published.", ["label"], **ours
@@ -67,6 +69,7 @@ class Metrics:
         self._label_s.observe(label_s)
         self._publish_s.observe(publish_s)
         known, dead, labels = 0, Counts[str](), Counts[int]()
+        confidence, abstained = 0.0, 0
         for outcome in outcomes:
             if outcome.value is None:
                 known += 1
@@ -74,10 +77,14 @@ class Metrics:
                 dead[outcome.reason or "unknown"] += 1
             else:
                 labels[outcome.counted.label] += 1
+                confidence += outcome.counted.confidence
+                abstained += outcome.counted.abstained
         if known:
             self._known.inc(known)
         for reason, tweets in dead.items():
             self._dead.labels(reason).inc(tweets)
+        self._confidence.inc(confidence)
+        self._abstained.inc(abstained)
         for label, tweets in labels.items():
             self._tweets.labels(EMOTIONS[label]).inc(tweets)
 

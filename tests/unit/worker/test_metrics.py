@@ -21,7 +21,20 @@ def test_each_outcome_is_counted_as_what_it_is() -> None:
         "tweet_emotions_already_published_total 1.0",
         'tweet_emotions_dead_lettered_total{reason="no_words"} 1.0',
         "tweet_emotions_batch_tweets_sum 3.0",
+        "tweet_emotions_confidence_total 0.9",
+        "tweet_emotions_abstained_total 0.0",
     }
+    unsure = Outcome(0, 3, Counted(0.0, 4, 0.25, abstained=True), None, b"{}")
+    metrics.batch([unsure], 0.01, 0.01)
+    assert lines(metrics) >= {"tweet_emotions_confidence_total 1.15", "tweet_emotions_abstained_total 1.0"}
+
+
+def test_only_the_bundle_that_labels_now_is_told() -> None:
+    metrics = Metrics()
+    for version in ("1", "2"):
+        metrics.bundle("tiny", version, "fp32")
+    told = [line for line in lines(metrics) if line.startswith("tweet_emotions_bundle{")]
+    assert told == ['tweet_emotions_bundle{name="tiny",precision="fp32",version="2"} 1.0']
 
 
 def test_a_lag_that_is_not_known_any_more_is_no_number() -> None:
