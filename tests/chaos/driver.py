@@ -80,6 +80,8 @@ class Driver:
             case Act.TERMINATE:
                 self._fleet.terminate(member, must_be_clean=member.is_ready())
                 self._fleet.start(member, step.bundle)
+            case Act.SWAP:
+                self._fleet.swap(member, step.bundle)
             case Act.JOIN:
                 idle = [one for one in self._fleet.members if one not in running]
                 if idle:

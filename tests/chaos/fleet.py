@@ -23,13 +23,25 @@ class Member:
         self.name = f"worker-{number}"
         self.data_dir = folder / self.name
         self.stream = Stream(kafka, worker, folder / f"{self.name}.log")
+        self._bundle = folder / f"{self.name}-bundle"
         self._least: int | None = None
 
     def start(self, bundle: Path) -> None:
         self._least = None
+        self.lead_to(bundle)
         self.stream.start(
-            WORKER_BUNDLE=str(bundle), WORKER_DATA_DIR=str(self.data_dir), WORKER_LOG_FORMAT="json", WORKER_THREADS="1"
+            WORKER_BUNDLE=str(self._bundle),
+            WORKER_BUNDLE_CHECK_S="0.5",
+            WORKER_DATA_DIR=str(self.data_dir),
+            WORKER_LOG_FORMAT="json",
+            WORKER_THREADS="1",
         )
+
+    def lead_to(self, bundle: Path) -> None:
+        """Make the link that the worker follows lead to a bundle, in one step."""
+        new = self._bundle.with_suffix(".new")
+        new.symlink_to(bundle.resolve())
+        new.replace(self._bundle)
 
     @property
     def pid(self) -> int | None:
@@ -93,6 +105,9 @@ class Fleet:
 
     def start(self, member: Member, bundle: int) -> None:
         member.start(self.bundles[bundle % len(self.bundles)])
+
+    def swap(self, member: Member, bundle: int) -> None:
+        member.lead_to(self.bundles[bundle % len(self.bundles)])
 
     def supervise(self) -> None:
         """Start again what ended by itself, as a supervisor does; note the exit code."""

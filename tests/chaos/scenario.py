@@ -17,6 +17,7 @@ class Act(StrEnum):
     BROKER_AWAY = "broker away"
     BROKER_SLOW = "slow broker"
     WORKER_PAUSE = "pause of a worker"
+    SWAP = "another bundle for a worker that runs"
 
 
 FAULTS = (Act.BROKER_RESTART, Act.BROKER_KILL, Act.BROKER_PAUSE)
@@ -33,7 +34,7 @@ class Step:
     member: int
     """Which of the running workers, modulo their number."""
     bundle: int
-    """Which bundle a (re)started worker gets, modulo their number."""
+    """Which bundle a worker gets that is started or swaps, modulo their number."""
     lasting_s: float = 0.0
 
 
@@ -53,10 +54,10 @@ def draw(seed: int, kills: int, workers: int, *, broker_faults: bool, every_s: f
     """Exactly ``kills`` workers are killed; ``every_s`` fixes the time between steps, which is else random."""
     random = Random(seed)
     alone_kills = kills if workers == 1 else (kills + 1) // 2
-    alone = tuple(_steps(random, alone_kills, [Act.TERMINATE], broker_faults, every_s))
+    alone = tuple(_steps(random, alone_kills, [Act.TERMINATE, Act.SWAP], broker_faults, every_s))
     if workers == 1:
         return Scenario(alone, ())
-    others = [Act.TERMINATE, Act.JOIN, Act.WORKER_PAUSE, Act.JOIN, Act.LEAVE]
+    others = [Act.TERMINATE, Act.JOIN, Act.SWAP, Act.WORKER_PAUSE, Act.JOIN, Act.LEAVE]
     return Scenario(alone, tuple(_steps(random, kills - alone_kills, others, broker_faults, every_s)))
 
 
