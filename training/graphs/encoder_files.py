@@ -29,9 +29,10 @@ _ROWS_PER_CALL = 8
 
 def precision_candidates(flags: frozenset[str]) -> tuple[Precision, ...]:
     """What to try, the fastest on such a CPU first, and of equals the smallest (ADR 25 and 26)."""
-    static: tuple[Precision, ...] = (("int8", "static"),) if computes_in_int8(flags) else ()
-    per_token: tuple[Precision, ...] = () if computes_in_bf16(flags) else (("int8", "token"),)
-    return (*static, *per_token, ("int8", "float"), ("bf16", "float"), ("fp32", "float"))
+    as_integers: list[Precision] = [("int8", "static"), ("int8", "token")] if computes_in_int8(flags) else []
+    if computes_in_bf16(flags):
+        as_integers = as_integers[:1]
+    return (*as_integers, ("int8", "float"), ("bf16", "float"), ("fp32", "float"))
 
 
 def graph_files(

@@ -174,12 +174,12 @@ def compile_options(
 def served_precision(kept: str, flags: frozenset[str], activations: Activations = "float") -> str:
     """What runs on a CPU with these flags, of a bundle that keeps its weights in ``kept`` (ADR 25).
 
-    Where the hardware computes in bf16, so do all but fp32 bundles and those with int8 activations; elsewhere bf16
-    bundles compute in fp32, and int8 ones multiply by their int8 weights as they are.
+    Float activations are multiplied in bf16 where the hardware computes in it and the bundle was not made for fp32,
+    else in fp32.
     """
-    if computes_in_bf16(flags):
-        return "bf16" if kept == "int8" and activations == "float" else kept
-    return "fp32" if kept == "bf16" else kept
+    if kept == "fp32" or activations != "float":
+        return kept
+    return "bf16" if computes_in_bf16(flags) else "fp32"
 
 
 def computes_in_bf16(flags: frozenset[str]) -> bool:

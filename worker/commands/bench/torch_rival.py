@@ -31,8 +31,10 @@ from worker.inference.engine import Engine, load_engine
 def precisions() -> dict[str, Precision]:
     """What this CPU computes in, each as fast as it can."""
     flags = cpu_flags()
+    fastest = precision_candidates(flags)[0]
+    in_int8 = {"int8": fastest} if fastest[1] != "float" else {}
     in_bf16: dict[str, Precision] = {"bf16": ("bf16", "float")} if computes_in_bf16(flags) else {}
-    return {"int8": precision_candidates(flags)[0], **in_bf16, "fp32": ("fp32", "float")}
+    return {**in_int8, **in_bf16, "fp32": ("fp32", "float")}
 
 
 @dataclass(frozen=True, slots=True)
