@@ -95,6 +95,11 @@ class Drained:
         """Tweets a second."""
         return self.tweets / self.seconds
 
+    @property
+    def each_s(self) -> float:
+        """CPU seconds of a tweet, program and broker together."""
+        return (self.cpu_s + self.broker_cpu_s) / self.tweets
+
 
 class Stand:
     """Topics of their own on a broker of their own.
