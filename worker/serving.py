@@ -54,9 +54,10 @@ class Serving:
         self._tried = self._seen
         try:
             engine = self._load(self._tried[0])
-        except (InferenceError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the stream goes on
             self._refused()
-            log.error("a new bundle is refused, the old one goes on", folder=str(self._folder), reason=str(error))  # noqa: TRY400 - the reason says what to do
+            reason = str(error) if isinstance(error, InferenceError) else repr(error)
+            log.error("a new bundle is refused, the old one goes on", folder=str(self._folder), reason=reason)  # noqa: TRY400 - the reason says what to do
             return
         if engine.manifest != self._engine.manifest:
             self._engine = engine

@@ -7,37 +7,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from schemas.bundle import BundleManifest
 from worker.inference.cache import CachedEngine, cached
-from worker.inference.engine import Engine, load_engine
+from worker.inference.engine import Engine, EngineAround, load_engine
 
 TEXTS = [f"{mood} {what}" for mood in ("so happy", "sad", "I am angry") for what in ("day", "love", "not this")]
 
 
-class CountingEngine:
+class CountingEngine(EngineAround):
     """Notes what it is asked."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self.asked: list[str] = []
-
-    @property
-    def manifest(self) -> BundleManifest:
-        return self._engine.manifest
-
-    @property
-    def precision(self) -> str:
-        return self._engine.precision
-
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        raise NotImplementedError
 
     def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
         self.asked.extend(cleaned)
-        return self._engine.predict_cleaned(cleaned)
-
-    def tokens(self, cleaned: str) -> list[str]:
-        return self._engine.tokens(cleaned)
+        return super().predict_cleaned(cleaned)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """A new bundle takes the place of the one that labels while the worker runs; one that is unfit does not."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bundles import build_tiny_bundle
+from worker.inference.bundle import sha256_of
 from worker.inference.engine import Engine, load_engine
 from worker.inference.errors import BundleMissing
 from worker.serving import Serving
@@ -108,7 +110,7 @@ def test_a_change_is_believed_when_it_has_stood_still_for_one_look(
     assert len(watched.loaded) == 2
 
 
-@pytest.mark.parametrize("harm", ["tampered", "cut", "gone"])
+@pytest.mark.parametrize("harm", ["tampered", "cut", "gone", "no graph"])
 def test_an_unfit_bundle_is_refused_once_and_the_old_one_goes_on(
     harm: str, bundles: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -120,6 +122,10 @@ def test_an_unfit_bundle_is_refused_once_and_the_old_one_goes_on(
         (folder / "manifest.json").write_text("{")
     else:
         (folder / "model.onnx").write_bytes(b"other weights")
+    if harm == "no graph":
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["files"]["model.onnx"] = sha256_of(folder / "model.onnx")
+        (folder / "manifest.json").write_text(json.dumps(manifest))
     assert watched.look(4) == "1"
     assert watched.refused == 1
     assert watched.serving.engine.predict(["so happy"]).shape == (1, 6)
