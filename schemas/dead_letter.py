@@ -38,6 +38,7 @@ class Reason(StrEnum):
     MISSING_TEXT = "missing_text"
     EMPTY_TEXT = "empty_text"
     TEXT_TOO_LONG = "text_too_long"
+    OTHER_LANGUAGE = "other_language"
     NO_WORDS = "no_words"
     ENGINE_FAILED = "engine_failed"
     KILLED_THE_WORKER = "killed_the_worker"

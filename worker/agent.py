@@ -97,6 +97,7 @@ class ScoreAgent:
             include_text=worker.include_text,
             abstain_threshold=worker.abstain_threshold,
             max_text_chars=worker.max_text_chars,
+            languages=worker.language_codes,
         )
         self._journal = CrashJournal(worker.data_dir, kafka.raw_topic, partial(label_batch, clock=clock), clock)
         self._model_threads = ThreadPoolExecutor(_SCORED_AT_ONCE, thread_name_prefix="model")

@@ -1,5 +1,6 @@
 """From raw records to outcomes: decode, clean, score, encode. Pure but for the engine and the clock it is given."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ DECIMALS = 6
 """Of a probability in an event; no engine is surer of its digits."""
 FUTURE_TOLERANCE_S = 300.0
 """A clock may be this far ahead of ours; beyond that it is wrong."""
+_LANGUAGE = re.compile(r"(?!und|mul|mis|zxx|art|q[a-t])[a-z]{2,3}")
+"""But for undetermined, several, none, and what is for local use (ISO 639-2), as ``qht`` for hashtags alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Rules:
     abstain_threshold: float | None = None
     """Default: that of the bundle."""
     max_text_chars: int = 25_000
+    languages: frozenset[str] = frozenset()
+    """Primary subtags of the languages that are labelled; empty: all are."""
 
 
 class _Scorable(NamedTuple):
@@ -78,10 +83,20 @@ def _read(record: RawRecord, rules: Rules) -> _Scorable | Failure:
     tweet = decode(record.value, max_text_chars=rules.max_text_chars)
     if isinstance(tweet, Failure):
         return tweet
+    if rules.languages and tweet.lang and _names_another(tweet.lang, rules.languages):
+        return Failure(
+            Reason.OTHER_LANGUAGE, f"its lang is {tweet.lang!r}, labelled is {', '.join(sorted(rules.languages))}"
+        )
     cleaned = clean(tweet.text)
     if not has_words(cleaned):
         return Failure(Reason.NO_WORDS, "nothing but URLs, mentions, emoji or symbols")
     return _Scorable(record, tweet, cleaned)
+
+
+def _names_another(lang: str, languages: frozenset[str]) -> bool:
+    """Whether a language tag (BCP 47) names a language, and none of these."""
+    primary = lang.lower().replace("_", "-").partition("-")[0]
+    return primary not in languages and _LANGUAGE.fullmatch(primary) is not None
 
 
 def _score(cleaned: list[str], engine: Engine) -> list[list[float] | Failure]:

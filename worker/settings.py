@@ -177,6 +177,11 @@ class WorkerSettings(BaseSettings):
     max_text_chars: int = Field(
         25_000, gt=0, description="longer texts are dead letters (the platform's own limit for long posts)"
     )
+    languages: str | None = Field(
+        None,
+        pattern=r"^\s*[a-z]{2,3}\s*(,\s*[a-z]{2,3}\s*)*$",
+        description="as en,de: a tweet whose lang names another language is a dead letter; default: all are labelled",
+    )
     commit_interval_s: float = Field(1.0, gt=0, description="seconds between commits of offsets")
     drain_s: float = Field(10.0, gt=0, description="how long a batch in flight may take to end at a stop or rebalance")
     stuck_s: float = Field(60.0, gt=0, description="exit when nothing moves for this long though there is work")
@@ -186,6 +191,11 @@ class WorkerSettings(BaseSettings):
     delivery_timeout_s: float = Field(120.0, gt=0, description="how long a publish may take before the worker stops")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+
+    @property
+    def language_codes(self) -> frozenset[str]:
+        """The languages that are labelled; empty: all are."""
+        return frozenset(code.strip() for code in (self.languages or "").split(",")) - {""}
 
     @property
     def changelog_topic(self) -> str:

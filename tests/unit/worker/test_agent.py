@@ -169,7 +169,7 @@ def test_the_settings_decide_what_an_event_looks_like(tmp_path: Path) -> None:
     anything = cast("Any", SimpleNamespace())
     told = {"event_time": "created_at", "include_text": True, "abstain_threshold": 0.9, "max_text_chars": 10}
     for settings, rules in (
-        (told, Rules(**told)),  # type: ignore[arg-type]
+        (told | {"languages": "en, de"}, Rules(**told, languages=frozenset({"en", "de"}))),  # type: ignore[arg-type]
         ({}, Rules()),
     ):
         worker = WorkerSettings(data_dir=tmp_path, **settings)  # type: ignore[arg-type]

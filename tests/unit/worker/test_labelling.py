@@ -126,6 +126,23 @@ def test_without_another_threshold_an_event_abstains_below_that_of_its_bundle(en
         assert outcome.counted.abstained is abstained
 
 
+@pytest.mark.parametrize("lang", ["en", "EN", "en-GB", "de_AT", "und", "qht", "zxx", "", "q", None, 7])
+def test_a_tweet_in_a_language_that_is_labelled_or_in_none_is_labelled(lang: object, engine: Engine) -> None:
+    value = json.dumps({"text": "so happy", "lang": lang}).encode()
+    (outcome,) = label_batch([record(0, value)], engine, Rules(languages=frozenset({"en", "de"})), {}, lambda: NOW_S)
+    assert outcome.reason is None
+
+
+@pytest.mark.parametrize("lang", ["fr", "in", "pt-BR", "enx"])
+def test_a_tweet_in_another_language_is_a_dead_letter_where_languages_are_named(lang: str, engine: Engine) -> None:
+    raw = record(0, json.dumps({"text": "so happy", "lang": lang}).encode())
+    (outcome,) = label_batch([raw], engine, Rules(languages=frozenset({"en"})), {}, lambda: NOW_S)
+    assert outcome.reason is Reason.OTHER_LANGUAGE
+    assert repr(lang) in DeadLetter.model_validate_json(outcome.value or b"").detail
+    (outcome,) = label_batch([raw], engine, Rules(), {}, lambda: NOW_S)
+    assert outcome.reason is None
+
+
 def test_a_clock_may_be_a_little_ahead_of_ours(engine: Engine) -> None:
     (outcome,) = label_batch([record(0, b"so happy", NOW_S + 299)], engine, Rules(), {}, lambda: NOW_S)
     assert outcome.counted.event_time_s == NOW_S + 299

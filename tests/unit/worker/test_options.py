@@ -79,3 +79,10 @@ def test_a_number_that_is_not_finite_is_refused(number: str) -> None:
 
     assert f"{number} is no finite number" in CliRunner().invoke(wait, ["--every", number]).output
     assert CliRunner().invoke(wait, ["--every", "2"]).output == "2.0\n"
+
+
+@pytest.mark.parametrize("languages", ["english", "en;de", "en,", "EN"])
+def test_what_is_no_list_of_languages_is_refused_by_name(languages: str) -> None:
+    result = CliRunner().invoke(show, ["--languages", languages])
+    assert result.exit_code == click.UsageError.exit_code
+    assert "--languages (WORKER_LANGUAGES)" in result.output
