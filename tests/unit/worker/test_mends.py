@@ -118,6 +118,25 @@ def test_a_batch_that_is_being_published_is_waited_for_before_the_topics_are_loo
     assert asyncio.run(play()) == (False, True)
 
 
+def test_seeks_of_two_rebalances_follow_each_other(app: EmotionApp) -> None:
+    """Else the second clears what the first is about to begin with."""
+
+    async def play() -> list[str]:
+        steps: list[str] = []
+        consumer, _ = seeking(app, 3)
+
+        async def begin(_: dict[int, int]) -> None:
+            steps.append("begins")
+            await asyncio.sleep(0.01)
+            steps.append("has begun")
+
+        vars(app)["begin_assignment"] = begin
+        await asyncio.gather(consumer.perform_seek(), consumer.perform_seek())
+        return steps
+
+    assert asyncio.run(play()) == ["begins", "has begun"] * 2
+
+
 def test_before_partitions_go_their_batch_ends_and_is_committed(app: EmotionApp) -> None:
     async def play() -> list[int | None]:
         committed: list[int | None] = []
