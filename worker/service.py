@@ -81,7 +81,7 @@ def _serving(worker: WorkerSettings, load: Callable[..., Engine], web: WebSide) 
     """Load the bundle that labels, and the candidate where there is one. Blocks."""
     shadow = None
     if worker.shadow_bundle is not None:
-        candidate = load(worker.shadow_bundle, threads=1)
+        candidate = load(worker.shadow_bundle.resolve(), threads=1)
         shadow = Shadow(candidate, worker.shadow_share, web.metrics.compared)
         log.info("candidate loaded", name=candidate.manifest.name, version=candidate.manifest.version)
 

@@ -21,7 +21,7 @@ class Serving:
 
     Args:
         folder: a bundle, or a symbolic link to one.
-        load: from a folder to a verified engine.
+        load: from a folder to a verified engine; gets where the link leads, which may change while it reads.
         changed: called with each engine that begins to label, the first one included.
         refused: called for each new bundle that is unfit.
 
@@ -38,7 +38,7 @@ class Serving:
     ) -> None:
         self._folder, self._load, self._changed, self._refused = folder, load, changed, refused
         self._tried = self._seen = _signature(folder)
-        self._engine = load(folder)
+        self._engine = load(self._tried[0])
         changed(self._engine)
 
     @property

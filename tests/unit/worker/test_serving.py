@@ -88,11 +88,11 @@ def test_what_has_not_changed_is_not_loaded_again_and_what_is_the_same_does_not_
     link = point(tmp_path / "current", bundles("1"))
     watched = Watched(link)
     watched.look(4)
-    assert watched.loaded == [link]
+    assert watched.loaded == [bundles("1")]
     engine = watched.serving.engine
     point(link, shutil.copytree(bundles("1"), tmp_path / "copy"))
     watched.look(4)
-    assert watched.loaded == [link, tmp_path / "copy"]
+    assert watched.loaded == [bundles("1"), tmp_path / "copy"]
     assert watched.serving.engine is engine
     assert watched.began == ["1"]
 
@@ -132,6 +132,21 @@ def test_an_unfit_bundle_is_refused_once_and_the_old_one_goes_on(
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(bundles("2"), folder)
     assert watched.look() == "2"
+
+
+def test_a_link_that_changes_during_the_first_load_mixes_no_two_bundles(
+    bundles: Callable[[str], Path], tmp_path: Path
+) -> None:
+    link = point(tmp_path / "current", bundles("1"))
+
+    class Hurried(Watched):
+        def _load(self, folder: Path) -> Engine:
+            point(link, bundles("2"))
+            return super()._load(folder)
+
+    watched = Hurried(link)
+    assert watched.began == ["1"]
+    assert watched.look(3) == "2"
 
 
 def test_the_first_bundle_must_be_fit(tmp_path: Path) -> None:
