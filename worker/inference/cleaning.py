@@ -23,10 +23,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _MOJIBAKE = re.compile("[ÂÃâãðÐïëì][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
 _NESTED_AMP = re.compile(r"&(?:amp;)+", re.IGNORECASE)
 _HUGE_ENTITY = re.compile(r"&#(?:\d{8,}|x[0-9a-f]{7,});?", re.IGNORECASE)
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    "\ufe00-\ufe0f\ufeff\ufff9-\ufffd\U0001f3fb-\U0001f3ff\U0001f1e6-\U0001f1ff\U000e0000-\U000e0fff]"
+_UNSEEN_RANGES = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufe00-\ufe0f\ufeff\ufff9-\ufffd\U0001f3fb-\U0001f3ff\U0001f1e6-\U0001f1ff\U000e0000-\U000e0fff"
 )
+_UNSEEN = re.compile(f"[{_UNSEEN_RANGES}]")
+_RANGE = re.compile(".(?:-.)?", re.DOTALL)
 _MARK_RUN = re.compile(
     "([\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
     "\ufe20-\ufe2f]{4})[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff"
@@ -178,7 +180,8 @@ def _ascii_forms() -> dict[str, str]:
     names = _emoji_names()
     named = {chr(code): name for code, name in names.items() if unicodedata.normalize("NFKC", chr(code)) == chr(code)}
     quotes = {chr(code): plain for code, plain in _QUOTES.items() if code > 127}
-    unseen = [chr(code) for code in range(128, 0x110000) if _UNSEEN.match(chr(code))]
+    ranges = _RANGE.findall(_UNSEEN_RANGES)
+    unseen = (chr(code) for part in ranges for code in range(ord(part[0]), ord(part[-1]) + 1) if code > 127)
     return {**named, **quotes, **dict.fromkeys(unseen, "")}
 
 
