@@ -12,6 +12,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoModel, BertConfig, MPNetConfig, PreTrainedTokenizerFast
 
 from schemas.emotions import EMOTIONS
+from training.student import write_student
 
 WORDS = {
     "sadness": ["tears", "grief", "lonely"],
@@ -56,6 +57,12 @@ def build_mpnet(folder: Path, layers: int = 2) -> Any:
     model = AutoModel.from_config(config).eval()  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     return model
+
+
+def build_distilbert(folder: Path) -> None:
+    """A DistilBERT cut from a random BERT, which stands beside it."""
+    build_bert(folder.with_name("larger"))
+    write_student(folder.with_name("larger"), folder, 2)
 
 
 def _tokenizer(pieces: list[str], *, unknown: str, padding: str, first: str, last: str) -> PreTrainedTokenizerFast:

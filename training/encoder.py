@@ -166,19 +166,6 @@ def load_run(run: Path) -> tuple[Any, EncoderClassifier]:
     return tokenizer, model
 
 
-def begin_with(model: EncoderClassifier, run: Path) -> None:
-    """Give ``model`` the best weights of a run.
-
-    Raises:
-        DataUnreadable: there is no run.
-        SettingUnfit: the run is of an encoder of other shapes.
-    """
-    try:
-        model.load_state_dict(load_run(run)[1].state_dict())
-    except RuntimeError as error:
-        raise SettingUnfit(f"--start {run} is a run of another base than this one; name the --base it had") from error
-
-
 def predict_logits(
     model: EncoderClassifier,
     ids: list[list[int]],

@@ -38,7 +38,7 @@ def train_encoder(
 ) -> dict[str, Any]:
     """Fine-tune an encoder on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
-    ``start`` is a run of the same base whose weights to begin with. An interrupted run goes on where it was.
+    ``start`` is a run or a bundle of the same base, whose weights to begin with. An interrupted run goes on.
 
     Raises:
         DataUnreadable: no encoder or run where one is named.
@@ -57,7 +57,9 @@ def train_encoder(
     torch.manual_seed(chosen.seed)
     tokenizer, model = torch_side.load_encoder(name)
     if start is not None:
-        torch_side.begin_with(model, start)
+        from training.encoder_start import begin_with  # noqa: PLC0415 - OpenVINO
+
+        begin_with(tokenizer, model, start)
     torch_side.freeze(model.encoder, chosen.frozen_layers)
     encode = torch_side.encode
     train, validation = rows[lesson.learned], _validation(rows)

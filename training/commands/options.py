@@ -24,7 +24,7 @@ GLOVE = click.option(
 )
 RUN_OUT = click.option("--out", type=FOLDER, required=True, help="run folder; an interrupted run resumes")
 
-START = click.option("--start", type=FOLDER, help="run, or for an LSTM also a bundle, whose weights to begin with")
+START = click.option("--start", type=FOLDER, help="run or bundle whose weights to begin with")
 SOURCES = click.option("--source", "sources", multiple=True, help="learn from the rows of this source only; repeatable")
 _FITTING = (
     click.option("--epochs", type=click.IntRange(1)),

@@ -8,7 +8,7 @@ positions restart with every tweet), ``slot_segments`` int64 ``[rows, slots]``, 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ import openvino as ov
 import torch
 from numpy.typing import NDArray
 from openvino import opset13 as op
+from torch import Tensor
 
 from training.errors import ExportRefused
 
@@ -69,9 +70,16 @@ class EncoderWeights:
     epsilon: float
     distances: Array | None = None
 
+    def affines(self) -> list[Affine]:
+        """All that is multiplied and added, from the first norm to the logits."""
+        of_layers = (getattr(layer, field.name) for layer in self.layers for field in fields(layer))
+        return [self.embedding_norm, *of_layers, *self.head]
+
 
 def encoder_weights(encoder: Any, head: Any) -> EncoderWeights:
     """Weights of an encoder of transformers under mean pooling and a torch ``Linear``.
+
+    All but positions and distances share memory with a float32 model on the CPU.
 
     Raises:
         ExportRefused: an encoder of another layout.
@@ -127,10 +135,17 @@ def mpnet_weights(encoder: Any, head: Any) -> EncoderWeights:
     """Weights of a transformers ``MPNetModel`` and a torch ``Linear``; pools the mean."""
     weights = _weights(encoder, head, ("attn.q", "attn.k", "attn.v", "attn.o", "LayerNorm"))
     positions = weights.positions[encoder.embeddings.padding_idx + 1 :]
-    distances = torch.arange(1 - len(positions), len(positions))
     of_bucket = _arrays(encoder)["encoder.relative_attention_bias.weight"]
-    buckets = encoder.encoder.relative_position_bucket(distances, num_buckets=len(of_bucket)).numpy()
-    return replace(weights, positions=positions, distances=of_bucket[buckets])
+    return replace(weights, positions=positions, distances=of_bucket[distance_buckets(encoder, len(positions))])
+
+
+def distance_buckets(encoder: Any, positions: int) -> Tensor:
+    """Which row of its biases an ``MPNetModel`` takes for each distance, int64 ``[2 * positions - 1]``."""
+    distances = torch.arange(1 - positions, positions)
+    buckets: Tensor = encoder.encoder.relative_position_bucket(
+        distances, num_buckets=encoder.config.relative_attention_num_buckets
+    )
+    return buckets
 
 
 def _weights(encoder: Any, head: Any, attention: Sequence[str]) -> EncoderWeights:

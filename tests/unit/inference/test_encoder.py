@@ -1,11 +1,13 @@
 """The packed encoder graph against transformers, and its independence from the batch."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -15,7 +17,8 @@ from schemas.bundle import BundleManifest
 from training.encoder import EncoderClassifier
 from training.errors import ExportRefused
 from training.graphs.encoder_files import Precision, graph_files, precision_candidates
-from training.graphs.encoder_graph import encoder_weights
+from training.graphs.encoder_graph import Affine, EncoderWeights, encoder_weights
+from training.graphs.encoder_reader import read_encoder_graph
 from worker.inference.bundle import Bundle
 from worker.inference.encoder import (
     Activations,
@@ -96,7 +99,35 @@ def test_packed_rows_answer_as_transformers_does_one_tweet_at_a_time(kind: str, 
     np.testing.assert_allclose(given, np.stack(wanted), atol=2e-3)
 
 
-@pytest.mark.parametrize("precision", [("fp32", "float"), ("int8", "float"), ("int8", "token"), ("int8", "static")])
+PRECISIONS: list[Precision] = [("fp32", "float"), ("int8", "float"), ("int8", "token"), ("int8", "static")]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("precision", [("fp32", "float"), ("int8", "float"), ("int8", "static")])
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_the_weights_of_a_graph_can_be_read_back(
+    kind: str, precision: Precision, pooling: Literal["mean", "cls"], tmp_path: Path
+) -> None:
+    model = build_model(kind)
+    hidden = Affine(np.eye(64, dtype=np.float32), np.full(64, 3, np.float32))  # ReLU ends no channel
+    weights = encoder_weights(model.encoder, model.head)
+    weights = replace(weights, pooling=pooling, head=[hidden, *weights.head])
+    for name, content in graph_files(weights, precision, tweets(60)).items():
+        (tmp_path / name).write_bytes(content)
+    read = read_encoder_graph(ov.Core().read_model(tmp_path / "model.xml"))
+    assert (read.pooling, read.heads) == (pooling, weights.heads)
+    assert read.epsilon == pytest.approx(weights.epsilon)
+    mean_error = 0.0 if precision[0] == "fp32" else 0.01  # of weights around 0.16
+    for ours, theirs in zip(arrays_of(weights), arrays_of(read), strict=True):
+        assert np.abs(theirs - ours).mean() <= mean_error
+
+
+def arrays_of(weights: EncoderWeights) -> list[NDArray[np.float32]]:
+    found = [weights.words, weights.positions, *(a for one in weights.affines() for a in (one.weight, one.bias))]
+    return found if weights.distances is None else [*found, weights.distances]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_an_answer_does_not_depend_on_its_neighbours(precision: Precision, tmp_path: Path) -> None:
     runtime, ids = build_runtime(build_model("bert"), tmp_path, precision=precision), tweets(60)
     together = runtime.logits(ids)

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from tests.encoders import build_bert, build_mpnet
 from training.__main__ import main
 from training.averaging import _story, average_runs
-from training.encoder import BEST_FILE, begin_with, load_encoder, load_run, save_encoder
+from training.encoder import BEST_FILE, load_encoder, load_run, save_encoder
+from training.encoder_start import begin_with
 from training.errors import DataUnreadable, FolderTaken, SettingUnfit
 
 
@@ -60,7 +61,7 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
         with pytest.raises(DataUnreadable, match=r"first/best\.pt cannot be read"):
             average_runs([first, first], tmp_path / "mean")
         with pytest.raises(DataUnreadable, match=r"first/best\.pt cannot be read"):
-            begin_with(load_encoder(str(tmp_path / "base"))[1], first)
+            begin_with(*load_encoder(str(tmp_path / "base")), first)
 
 
 def test_runs_that_cannot_be_averaged_are_named(tmp_path: Path) -> None:

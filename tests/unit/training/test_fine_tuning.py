@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.encoders import build_bert, build_mpnet
-from training.encoder import BEST_FILE, EncoderSizes, begin_with, best_precision, freeze, load_encoder, save_encoder
+from tests.encoders import build_bert, build_distilbert, build_mpnet
+from training.encoder import EncoderSizes, best_precision, freeze, load_encoder
 from training.errors import DataUnreadable, SettingUnfit
 from training.fine_tuning import FineTuning
-from training.student import write_student
-
-
-def build_distilbert(folder: Path) -> None:
-    build_bert(folder.with_name("larger"))
-    write_student(folder.with_name("larger"), folder, 2)
 
 
 @pytest.mark.parametrize("build", [build_bert, build_mpnet, build_distilbert])
@@ -44,19 +38,6 @@ def test_more_layers_than_there_are_cannot_be_frozen(tmp_path: Path) -> None:
 def test_a_base_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataUnreadable, match=r"no encoder at .*: name a local folder .* while the Hub can be reached"):
         load_encoder(str(tmp_path))
-
-
-def test_what_cannot_be_begun_with_is_named(tmp_path: Path) -> None:
-    build_bert(tmp_path / "base")
-    tokenizer, model = load_encoder(str(tmp_path / "base"))
-    with pytest.raises(DataUnreadable, match=r"encoder is missing; name a run of `train distilbert`"):
-        begin_with(model, tmp_path)
-    save_encoder(tmp_path, tokenizer, model)
-    torch.save(model.state_dict(), tmp_path / BEST_FILE)
-    begin_with(model, tmp_path)
-    build_mpnet(tmp_path / "other")
-    with pytest.raises(SettingUnfit, match=r"another base than this one; name the --base it had"):
-        begin_with(load_encoder(str(tmp_path / "other"))[1], tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU goes before the CPU")
