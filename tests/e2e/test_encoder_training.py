@@ -37,6 +37,9 @@ def test_an_encoder_teaches_another_which_the_worker_serves(tmp_path: Path) -> N
     card, report = ((tmp_path / name).read_text() for name in ("bundle/README.md", "prepared/report.json"))
     assert "It was taught by teacher." in card
     assert json.loads(report)["save"]["sha256"] in card
+    refreshed = tmp_path / "refreshed"
+    run(*fit[:6], "--epochs", 1, "--learning-rate", 1e-6, "--start", tmp_path / "bundle", "--out", refreshed)
+    assert json.loads((refreshed / "run.json").read_text())["history"][0]["val_accuracy"] > 0.95
 
 
 def test_a_distilbert_cut_from_mpnet_is_trained_and_served(tmp_path: Path) -> None:
