@@ -95,32 +95,15 @@ def encoder_weights(encoder: Any, head: Any) -> EncoderWeights:
 
 def distilbert_weights(encoder: Any, head: Any) -> EncoderWeights:
     """Weights of a transformers ``DistilBertModel`` and a torch ``Linear``; pools the mean."""
-    state, config = _arrays(encoder), encoder.config
-    layers = [
-        _layer(
-            state,
-            f"transformer.layer.{i}.",
-            ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin"),
-            ("sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"),
-        )
-        for i in range(config.n_layers)
-    ]
-    return EncoderWeights(
-        words=state["embeddings.word_embeddings.weight"],
-        positions=state["embeddings.position_embeddings.weight"],
-        embedding_norm=_affine(state, "embeddings.LayerNorm"),
-        layers=layers,
-        head=[_affine(_arrays(head, "head."), "head")],
-        pooling="mean",
-        heads=config.n_heads,
-        epsilon=1e-12,
-    )
+    attention = [f"attention.{name}_lin" for name in ("q", "k", "v", "out")]
+    names = (*attention, "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm")
+    return _weights(encoder, head, "transformer.layer", names, epsilon=1e-12)
 
 
 def bert_weights(encoder: Any, head: Any) -> EncoderWeights:
     """Weights of a transformers ``BertModel`` (MiniLM among them) and a torch ``Linear``; pools the mean."""
     projections = ("self.query", "self.key", "self.value", "output.dense", "output.LayerNorm")
-    weights = _weights(encoder, head, projections)
+    weights = _bert_like(encoder, head, projections)
     types = _arrays(encoder)["embeddings.token_type_embeddings.weight"][:1]
     return replace(weights, positions=weights.positions + types)
 
@@ -133,7 +116,7 @@ def roberta_weights(encoder: Any, head: Any) -> EncoderWeights:
 
 def mpnet_weights(encoder: Any, head: Any) -> EncoderWeights:
     """Weights of a transformers ``MPNetModel`` and a torch ``Linear``; pools the mean."""
-    weights = _weights(encoder, head, ("attn.q", "attn.k", "attn.v", "attn.o", "LayerNorm"))
+    weights = _bert_like(encoder, head, ("attn.q", "attn.k", "attn.v", "attn.o", "LayerNorm"))
     positions = weights.positions[encoder.embeddings.padding_idx + 1 :]
     of_bucket = _arrays(encoder)["encoder.relative_attention_bias.weight"]
     return replace(weights, positions=positions, distances=of_bucket[distance_buckets(encoder, len(positions))])
@@ -148,11 +131,18 @@ def distance_buckets(encoder: Any, positions: int) -> Tensor:
     return buckets
 
 
-def _weights(encoder: Any, head: Any, attention: Sequence[str]) -> EncoderWeights:
+def _bert_like(encoder: Any, head: Any, attention: Sequence[str]) -> EncoderWeights:
+    names = (*(f"attention.{name}" for name in attention), "intermediate.dense", "output.dense", "output.LayerNorm")
+    return _weights(encoder, head, "encoder.layer", names, epsilon=encoder.config.layer_norm_eps)
+
+
+def _weights(encoder: Any, head: Any, stack: str, names: Sequence[str], *, epsilon: float) -> EncoderWeights:
+    """Weights under mean pooling; ``names`` of a layer's parts are in the order of `EncoderLayer`."""
     state, config = _arrays(encoder), encoder.config
-    projections = [f"attention.{name}" for name in attention]
-    rest = (projections[-1], "intermediate.dense", "output.dense", "output.LayerNorm")
-    layers = [_layer(state, f"encoder.layer.{i}.", projections[:-1], rest) for i in range(config.num_hidden_layers)]
+    layers = [
+        EncoderLayer(*(_affine(state, f"{stack}.{i}.{name}") for name in names))
+        for i in range(config.num_hidden_layers)
+    ]
     return EncoderWeights(
         words=state["embeddings.word_embeddings.weight"],
         positions=state["embeddings.position_embeddings.weight"],
@@ -161,7 +151,7 @@ def _weights(encoder: Any, head: Any, attention: Sequence[str]) -> EncoderWeight
         head=[_affine(_arrays(head, "head."), "head")],
         pooling="mean",
         heads=config.num_attention_heads,
-        epsilon=config.layer_norm_eps,
+        epsilon=epsilon,
     )
 
 
@@ -180,10 +170,6 @@ def _arrays(module: Any, prefix: str = "") -> dict[str, Array]:
 
 def _affine(state: dict[str, Array], name: str) -> Affine:
     return Affine(state[f"{name}.weight"], state[f"{name}.bias"])
-
-
-def _layer(state: dict[str, Array], prefix: str, attention: Sequence[str], rest: Sequence[str]) -> EncoderLayer:
-    return EncoderLayer(*(_affine(state, prefix + name) for name in (*attention, *rest)))
 
 
 def build_encoder_graph(weights: EncoderWeights, *, int8_tables: bool = False, int8_matrices: bool = False) -> ov.Model:
