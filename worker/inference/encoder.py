@@ -54,6 +54,7 @@ class EncoderRuntime:
         core.set_property({"ENABLE_MMAP": False})  # a file that is replaced in place would end the process
         graph = core.read_model(bundle.folder / GRAPH_FILE, bundle.folder / WEIGHTS_FILE)
         if self.precision != kept == "int8":
+            _unround(graph)
             _unpack(graph)
         options = compile_options(self.precision, threads, activations, hidden, flags)
         self._model = core.compile_model(graph, "CPU", options)
@@ -154,30 +155,23 @@ def activations_of(bundle: Bundle) -> Activations:
 def compile_options(
     precision: str, threads: int, activations: Activations, hidden: int, flags: frozenset[str]
 ) -> dict[str, str | int]:
-    """Options of OpenVINO's CPU plugin: as many calls at once as ``threads``, each on one.
-
-    int8 activations with fixed scales are multiplied as integers only where the CPU has instructions for it; AVX2's
-    overflow in between, so there the same rounded values are multiplied as floats (ADR 26).
-    """
-    is_static = activations == "static"
-    options: dict[str, str | int] = {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" or (is_static and computes_in_bf16(flags)) else "f32",
+    """Options of OpenVINO's CPU plugin: as many calls at once as ``threads``, each on one."""
+    is_bf16 = precision == "bf16" or (activations == "static" and computes_in_bf16(flags))
+    return {
+        "INFERENCE_PRECISION_HINT": "bf16" if is_bf16 else "f32",
         "NUM_STREAMS": threads,
         "INFERENCE_NUM_THREADS": threads,
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": hidden if activations == "token" else 0,
     }
-    if is_static and "avx2" in flags and not computes_in_int8(flags):
-        options["LP_TRANSFORMS_MODE"] = "NO"
-    return options
 
 
 def served_precision(kept: str, flags: frozenset[str], activations: Activations = "float") -> str:
-    """What runs on a CPU with these flags, of a bundle that keeps its weights in ``kept`` (ADR 25).
+    """What runs on a CPU with these flags, of a bundle that keeps its weights in ``kept`` (ADR 25 and 26).
 
-    Float activations are multiplied in bf16 where the hardware computes in it and the bundle was not made for fp32,
-    else in fp32.
+    Activations with fixed scales are int8 where the hardware sums such products without overflow. All others of a
+    bundle that was not made for fp32 are multiplied in bf16 where the hardware computes in it, else in fp32.
     """
-    if kept == "fp32" or activations != "float":
+    if kept == "fp32" or activations == "token" or (activations == "static" and computes_in_int8(flags)):
         return kept
     return "bf16" if computes_in_bf16(flags) else "fp32"
 
@@ -190,6 +184,13 @@ def computes_in_bf16(flags: frozenset[str]) -> bool:
 def computes_in_int8(flags: frozenset[str]) -> bool:
     """Whether the hardware sums products of int8 without overflow."""
     return bool(flags & _INT8_FLAGS)
+
+
+def _unround(graph: Any) -> None:
+    """Leave activations the floats that they are."""
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() == "FakeQuantize":
+            node.output(0).replace(node.input_value(0))
 
 
 def _unpack(graph: Any) -> None:
