@@ -14,12 +14,15 @@ from schemas.emotions import EMOTIONS
 from training.course import DAMAGE, RUN_FILE
 from training.errors import DataUnreadable, TeacherUnfit
 from training.files import replaced
+from training.progress import watched
 from worker.inference.bundle import sha256_of
 from worker.inference.engine import load_engine
 
 Logits = NDArray[np.float32]
 _CONFIG_FILE = "config.json"
 _MAX_TOKENS = 64
+_SLICE = 512
+"""Texts that a bundle is asked at once: an engine packs them all into rows before it answers the first."""
 
 
 def teach(teachers: Sequence[Path], rows: pd.DataFrame, needed: NDArray[np.bool_], cache: Path) -> Logits:
@@ -72,13 +75,24 @@ def ask(path: Path, cleaned: list[str]) -> Logits:
         DataUnreadable: the folder is no run, bundle or checkpoint, or its files cannot be read.
         TeacherUnfit: it has other labels than ours.
     """
-    if (path / MANIFEST_FILE).exists():  # the reader refuses other labels itself
-        return np.log(np.maximum(load_engine(path).predict_cleaned(cleaned), 1e-9))
+    if (path / MANIFEST_FILE).exists():
+        return _ask_bundle(path, cleaned)
     if (path / RUN_FILE).exists():
         return _ask_run(path, cleaned)
     if (path / _CONFIG_FILE).exists():
         return _ask_checkpoint(path, cleaned)
     raise DataUnreadable(f"{path} is no teacher: name a run of `train`, a bundle, or a checkpoint with {_CONFIG_FILE}")
+
+
+def _ask_bundle(path: Path, cleaned: list[str]) -> Logits:
+    engine = load_engine(path)  # refuses other labels itself
+    answers = np.empty((len(cleaned), len(EMOTIONS)), np.float32)
+    starts = range(0, len(cleaned), _SLICE)
+    with watched(f"asking {path.name}", of=len(starts)) as advance:
+        for start in starts:
+            answers[start : start + _SLICE] = engine.predict_cleaned(cleaned[start : start + _SLICE])
+            advance("")
+    return np.log(np.maximum(answers, 1e-9))
 
 
 def _ask_run(path: Path, cleaned: list[str]) -> Logits:
@@ -116,6 +130,9 @@ def _ask_checkpoint(path: Path, cleaned: list[str]) -> Logits:
         raise TeacherUnfit(f"{path} labels {', '.join(names)}, not {', '.join(EMOTIONS)}; set id2label in its config")
     ids = encode(tokenizer, cleaned, _MAX_TOKENS)
     order = [names.index(emotion) for emotion in EMOTIONS]
-    with torch.inference_mode():
-        rows = [model(input_ids=torch.tensor([one])).logits[0].float().numpy() for one in ids]
+    rows = []
+    with torch.inference_mode(), watched(f"asking {path.name}", of=len(ids)) as advance:
+        for one in ids:
+            rows.append(model(input_ids=torch.tensor([one])).logits[0].float().numpy())
+            advance("")
     return np.stack(rows)[:, order]
