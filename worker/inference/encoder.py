@@ -126,16 +126,19 @@ def _rounded_up(number: int, step: int) -> int:
 
 
 def packed(lengths: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[int]]:
-    """Rows of indices, every index once: longest first, each into the first row with room (first-fit decreasing)."""
+    """Rows of indices, every index once: longest first, each into the fullest row with room (best-fit decreasing)."""
     rows: list[list[int]] = []
-    room: list[int] = []
+    by_room: list[list[int]] = [[] for _ in range(row_tokens + 1)]
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        row = next((r for r, free in enumerate(room) if free >= lengths[index]), len(rows))
-        if row == len(rows):
+        length = lengths[index]
+        room = next((room for room in range(length, row_tokens + 1) if by_room[room]), None)
+        if room is None:
+            room, row = max(row_tokens, length), len(rows)
             rows.append([])
-            room.append(max(row_tokens, lengths[index]))
+        else:
+            row = by_room[room].pop()
         rows[row].append(index)
-        room[row] -= lengths[index]
+        by_room[room - length].append(row)
     return rows
 
 
