@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,21 +32,27 @@ def build_tiny_bundle(folder: Path, *, seed: int = 7, version: str = "1") -> Pat
     layers = [Bidirectional(weights(w, u), weights(w, u)) for w, u in ((12, 8), (16, 8), (16, 6))]
     graph = build_lstm_graph(array(len(WORDS), 12).astype(np.float16), layers, array(12, 6), array(6))
     files = {"model.onnx": graph.SerializeToString(), "tokenizer.json": build_tokenizer(WORDS).to_str().encode()}
-    fields = {
-        "name": "tiny",
-        "version": version,
-        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "kind": "lstm",
-        "base_model": "none",
-        "max_tokens": 32,
-        "precision": "fp32",
-        "temperature": 1.0,
-        "abstain_threshold": 0.2,
-    }
+    fields = manifest_fields("lstm", version=version, max_tokens=32, abstain_threshold=0.2)
     write_bundle(folder, fields, files | {"golden.json": _golden([[1 / 6] * 6] * len(GOLDEN))})
     rows = load_engine(folder, check_golden=False).predict(GOLDEN)
     write_bundle(folder, fields, files | {"golden.json": _golden(rows.tolist())})
     return folder
+
+
+def manifest_fields(kind: str, **others: Any) -> dict[str, Any]:
+    """What a manifest must say; ``others`` go before."""
+    needed = {
+        "name": "tiny",
+        "version": "1",
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "kind": kind,
+        "base_model": "none",
+        "max_tokens": 64,
+        "precision": "fp32",
+        "temperature": 1.0,
+        "abstain_threshold": 0.0,
+    }
+    return needed | others
 
 
 def _golden(rows: list[list[float]]) -> bytes:

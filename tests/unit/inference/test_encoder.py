@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from transformers import AutoModel, BertConfig, DistilBertConfig, MPNetConfig, RobertaConfig, XLMRobertaConfig
 
 from schemas.bundle import BundleManifest
+from tests.bundles import manifest_fields
 from training.encoder import EncoderClassifier
 from training.errors import ExportRefused
 from training.graphs.encoder_files import Precision, graph_files, precision_candidates
@@ -66,22 +66,9 @@ def build_runtime(
 
 
 def bundle_like(folder: Path, *, precision: str = "int8", **architecture: Any) -> Bundle:
-    manifest = BundleManifest.model_validate(
-        {
-            "name": "tiny",
-            "version": "1",
-            "created_at": datetime(2026, 1, 1, tzinfo=UTC),
-            "kind": "encoder",
-            "base_model": "random",
-            "cleaner_id": "any",
-            "max_tokens": 64,
-            "precision": precision,
-            "temperature": 1.0,
-            "abstain_threshold": 0.0,
-            "architecture": {"pooling": "mean", "hidden_size": 64, **architecture},
-            "files": {},
-        }
-    )
+    fields = manifest_fields("encoder", precision=precision, cleaner_id="any", files={})
+    fields["architecture"] = {"pooling": "mean", "hidden_size": 64, **architecture}
+    manifest = BundleManifest.model_validate(fields)
     return Bundle(folder, manifest, ())
 
 

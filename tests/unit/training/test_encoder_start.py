@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from tests.bundles import manifest_fields
 from tests.encoders import UNUSED, build_bert, build_distilbert, build_mpnet
 from training.encoder import BEST_FILE, EncoderClassifier, encode, load_encoder, predict_logits, save_encoder
 from training.encoder_start import begin_with
@@ -43,18 +43,8 @@ def write_served(
     precision: Precision = ("fp32", "float"),
     pruned: tuple[Tokenizer, NDArray[np.intp]] | None = None,
 ) -> None:
-    fields = {
-        "name": "tiny",
-        "version": "1",
-        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "kind": "encoder",
-        "base_model": "random",
-        "max_tokens": 64,
-        "precision": precision[0],
-        "temperature": 1.0,
-        "abstain_threshold": 0.0,
-        "architecture": {"pooling": "mean", "hidden_size": 32, "activations": precision[1]},
-    }
+    architecture = {"pooling": "mean", "hidden_size": 32, "activations": precision[1]}
+    fields = manifest_fields("encoder", precision=precision[0], architecture=architecture)
     weights, words = encoder_weights(model.encoder, model.head), tokenizer.backend_tokenizer
     if pruned is not None:
         words, weights = pruned[0], replace(weights, words=weights.words[pruned[1]])

@@ -1,12 +1,11 @@
 """What `bench compare` compares with answers as the engine does: it is the same model."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.bundles import GOLDEN
+from tests.bundles import GOLDEN, manifest_fields
 from tests.encoders import build_bert
 from worker.inference.bundle import TOKENIZER_FILE, write_bundle
 from worker.inference.engine import load_engine
@@ -39,17 +38,7 @@ def test_the_pipeline_of_transformers_answers_as_the_engine(tmp_path: Path) -> N
 def encoder_bundle(folder: Path) -> Path:
     """Only its tokenizer and manifest count."""
     build_bert(folder / "bert")
-    fields = {
-        "name": "tiny",
-        "version": "1",
-        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "kind": "encoder",
-        "base_model": "random",
-        "max_tokens": 16,
-        "precision": "fp32",
-        "temperature": 1.0,
-        "abstain_threshold": 0.0,
-    }
+    fields = manifest_fields("encoder", max_tokens=16)
     golden = b'[{"text": "ok", "probabilities": [1, 0, 0, 0, 0, 0]}]'
     tokenizer = (folder / "bert" / TOKENIZER_FILE).read_bytes()
     write_bundle(folder / "like", fields, {TOKENIZER_FILE: tokenizer, "golden.json": golden})
