@@ -32,7 +32,7 @@ def begin_with(tokenizer: Any, model: EncoderClassifier, start: Path) -> None:
             _take(tokenizer, model, start)
         else:
             model.load_state_dict(load_run(start)[1].state_dict())
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # of torch, of NumPy
         raise SettingUnfit(f"--start {start} is of another base than this one; name the --base it had") from error
 
 
@@ -49,13 +49,10 @@ def _take(tokenizer: Any, model: EncoderClassifier, folder: Path) -> None:
     own = encoder_weights(model.encoder, model.head)
     ours, theirs = tokenizer.get_vocab(), Tokenizer.from_file(str(folder / TOKENIZER_FILE)).get_vocab()
     known = [piece for piece in ours if piece in theirs]
-    try:
-        own.words[[ours[piece] for piece in known]] = served.words[[theirs[piece] for piece in known]]
-        for affine, given in zip(own.affines(), served.affines(), strict=True):
-            affine.weight[...], affine.bias[...] = given.weight, given.bias
-        moved = torch.from_numpy(served.positions - own.positions)
-    except ValueError as error:
-        raise RuntimeError(str(error)) from error
+    own.words[[ours[piece] for piece in known]] = served.words[[theirs[piece] for piece in known]]
+    for affine, given in zip(own.affines(), served.affines(), strict=True):
+        affine.weight[...], affine.bias[...] = given.weight, given.bias
+    moved = torch.from_numpy(served.positions - own.positions)
     with torch.no_grad():  # token types and rows for padding stand in no graph
         model.encoder.embeddings.position_embeddings.weight[-len(moved) :] += moved
         if served.distances is not None:

@@ -48,29 +48,27 @@ def train_encoder(
     """
     import torch  # noqa: PLC0415 - loaded only here
 
-    from training import encoder as torch_side  # noqa: PLC0415 - torch
+    from training.encoder import EncoderSizes, encode, freeze, load_encoder, save_encoder  # noqa: PLC0415 - torch
     from training.fine_tuning import FineTuning  # noqa: PLC0415 - torch
 
     rows, prepared_sha256 = _rows(prepared, sources)
-    chosen = torch_side.EncoderSizes(**sizes)
+    chosen = EncoderSizes(**sizes)
     lesson = lesson or plain_lesson(rows)
     torch.manual_seed(chosen.seed)
-    tokenizer, model = torch_side.load_encoder(name)
+    tokenizer, model = load_encoder(name)
     if start is not None:
         from training.encoder_start import begin_with  # noqa: PLC0415 - OpenVINO
 
         begin_with(tokenizer, model, start)
-    torch_side.freeze(model.encoder, chosen.frozen_layers)
-    encode = torch_side.encode
+    freeze(model.encoder, chosen.frozen_layers)
     train, validation = rows[lesson.learned], _validation(rows)
-    ids = encode(tokenizer, list(train["cleaned"]), chosen.max_tokens)
-    held_out = encode(tokenizer, list(validation["cleaned"]), chosen.max_tokens)
+    ids, held_out = (encode(tokenizer, list(part["cleaned"]), chosen.max_tokens) for part in (train, validation))
     grading = validation[TARGETS].to_numpy()
     begin(run, _settings("encoder", name, start, chosen), ids, lesson.targets, lesson.weights, held_out, grading)
     if (run / RUN_FILE).exists():
         return _finished(run)
     learner = FineTuning(model, (ids, lesson.targets, lesson.weights), held_out, chosen)
-    torch_side.save_encoder(run, tokenizer, model)
+    save_encoder(run, tokenizer, model)
     plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
     course = Course(learner, plan, grading.argmax(1))
     report = {"sizes": asdict(chosen), "history": course.take(run), "precision": str(learner.precision)}
