@@ -122,7 +122,7 @@ class KafkaSettings(BaseSettings):
     def reader_config(self) -> dict[str, str | int | float | bool]:
         """Configuration of a consumer that assigns itself partitions, commits nothing and is told where they end.
 
-        It sees what the worker sees: also records of a transaction that is open or was aborted.
+        As the worker, it sees no record of a transaction that is open or was aborted.
         """
         return {
             **self.client_config(),
@@ -130,7 +130,7 @@ class KafkaSettings(BaseSettings):
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
-            "isolation.level": "read_uncommitted",
+            "isolation.level": "read_committed",
         }
 
     def ssl_context(self) -> ssl.SSLContext:

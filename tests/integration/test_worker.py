@@ -9,7 +9,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 
 from schemas.counts import WindowCounts
 from schemas.dead_letter import DeadLetter
@@ -150,43 +149,6 @@ def test_a_crashed_worker_takes_no_idle_neighbour_with_it(stream: Stream, tmp_pa
         stream.produce(tweets(40))
         stream.wait_until_counted(80)
         assert neighbour.poll() is None
-
-
-@pytest.mark.parametrize("broker", ["apache"], indirect=True)
-def test_a_transaction_leaves_no_lag_behind_it(stream: Stream) -> None:
-    settings = {"transactional.id": stream.worker.app_id, "bootstrap.servers": stream.kafka.bootstrap_servers}
-    producer = Producer(settings)
-    producer.init_transactions(30)
-    stream.start("--stuck-s", "8")
-    for number in range(2):
-        producer.begin_transaction()
-        for value in tweets(40):
-            producer.produce(stream.kafka.raw_topic, value)
-        producer.commit_transaction(30)
-        stream.wait_until_counted(40 * (number + 1))
-        wait_for(lambda: stream.counts()["complete"] and not stream.counts()["late_s"], 30)
-        wait_for(lambda: stream.get("/healthz")["without_progress_s"] == 0, 30)
-    assert {part["lag_messages"] for part in stream.counts()["partitions"]} == {0}
-    assert stream.process is not None
-    assert stream.process.poll() is None
-
-
-@pytest.mark.parametrize("broker", ["apache"], indirect=True)
-def test_a_restart_while_a_transaction_is_open_goes_on_where_the_table_ends(stream: Stream) -> None:
-    settings = {"transactional.id": stream.worker.app_id, "bootstrap.servers": stream.kafka.bootstrap_servers}
-    producer = Producer(settings)
-    producer.init_transactions(30)
-    producer.begin_transaction()
-    for value in tweets(40):
-        producer.produce(stream.kafka.raw_topic, value)
-    assert producer.flush(30) == 0
-    stream.start()
-    stream.wait_until_counted(40)
-    stream.kill()
-    stream.start()
-    wait_for(lambda: stream.get("/readyz")["ready"], START_BOUND_S, stream.log.read_text)
-    producer.commit_transaction(30)
-    stream.check_exact(40)
 
 
 def exit_of(stream: Stream, *options: str, **environment: str) -> tuple[int, str]:

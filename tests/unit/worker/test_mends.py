@@ -230,17 +230,21 @@ def test_the_end_of_a_changelog_is_what_a_reader_can_reach() -> None:
     assert asyncio.run(_ends(empty, [TopicPartition("changelog", 0)])) == {TP("changelog", 0): 0}
 
 
-async def bound_of_a_fetch(app: EmotionApp) -> int:
+async def client_setting(app: EmotionApp, name: str) -> object:
     thread = app.exact_consumer._new_consumer_thread()
     consumer = thread._create_worker_consumer(app.transport)
     try:
-        return int(consumer._fetch_max_wait_ms)
+        return getattr(consumer, name)
     finally:
         consumer._closed = True
 
 
 def test_an_empty_fetch_holds_up_a_partition_that_is_resumed_meanwhile_for_a_moment_only(app: EmotionApp) -> None:
-    assert asyncio.run(bound_of_a_fetch(app)) == 10
+    assert asyncio.run(client_setting(app, "_fetch_max_wait_ms")) == 10
+
+
+def test_only_committed_records_are_read(app: EmotionApp) -> None:
+    assert asyncio.run(client_setting(app, "_isolation_level")) == "read_committed"
 
 
 def test_faust_is_not_told_how_far_a_source_partition_was_read(app: EmotionApp) -> None:
