@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import orjson
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from schemas.counts import PartitionProgress, WindowCounts
 from schemas.emotions import EMOTIONS
@@ -73,7 +74,7 @@ class Follower:
     async def run(self) -> None:
         """Follow until `stop`. A broker that is away is waited for; the answers grow old meanwhile and say so."""
         loop = asyncio.get_running_loop()
-        consumer = await loop.run_in_executor(self._thread, self._open)
+        consumer, admin = await loop.run_in_executor(self._thread, self._open)
         ends_due = 0.0
         try:
             while not self._stopping:
@@ -81,7 +82,7 @@ class Follower:
                 for message in messages:
                     self._apply(message)
                 if time.monotonic() >= ends_due:
-                    await loop.run_in_executor(self._thread, self._read_ends, consumer)
+                    await loop.run_in_executor(self._thread, self._read_ends, admin)
                     self._expire()
                     for part in self.progress():
                         if part.late_s > _LOOK_AFTER_S:
@@ -95,12 +96,12 @@ class Follower:
         """End `run` after its current poll."""
         self._stopping = True
 
-    def _open(self) -> Consumer:
+    def _open(self) -> tuple[Consumer, AdminClient]:
         gathering = {"fetch.wait.max.ms": _FETCH_MAX_WAIT_MS, "fetch.min.bytes": _FETCH_MIN_BYTES}
         consumer = Consumer(self._kafka.reader_config() | gathering)
         topic = self._worker.changelog_topic
         consumer.assign([TopicPartition(topic, partition, 0) for partition in range(self._partitions)])
-        return consumer
+        return consumer, AdminClient(self._kafka.client_config())
 
     def _apply(self, message: Message) -> None:
         partition = cast("int", message.partition())
@@ -126,17 +127,18 @@ class Follower:
             self._horizon.note(key)
             self._fresh_at[partition] = self._steady()
 
-    def _read_ends(self, consumer: Consumer) -> None:
-        for partition in range(self._partitions):
+    def _read_ends(self, admin: AdminClient) -> None:
+        """Of all partitions at once, on a connection of its own: beside a fetch each question waits until that ends."""
+        latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        wanted = {TopicPartition(self._kafka.raw_topic, partition): latest for partition in range(self._partitions)}
+        level = IsolationLevel.READ_COMMITTED
+        asked = admin.list_offsets(wanted, isolation_level=level, request_timeout=_ENDS_TIMEOUT_S)
+        for place, answer in asked.items():
             try:
-                _, end = consumer.get_watermark_offsets(
-                    TopicPartition(self._kafka.raw_topic, partition), timeout=_ENDS_TIMEOUT_S
-                )
+                self._ends[place.partition] = answer.result().offset
             except KafkaException as error:
-                log.warning("end of a partition unknown", partition=partition, reason=error.args[0].str())
-                self._ends.pop(partition, None)
-                return
-            self._ends[partition] = end
+                log.warning("end of a partition unknown", partition=place.partition, reason=error.args[0].str())
+                self._ends.pop(place.partition, None)
 
     def _look_for_records(self, part: PartitionProgress) -> None:
         following = 0 if part.counted_offset is None else part.counted_offset + 1

@@ -1,6 +1,7 @@
 """A step of the system clock: what time it is to the worker, and what it may throw away."""
 
 import asyncio
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -231,8 +232,8 @@ def test_an_end_that_cannot_be_read_any_more_is_forgotten() -> None:
     follower, _ = follower_of_one_part()
     follower._ends.update({0: 5})
 
-    def fail(*_: Any, **__: Any) -> Any:
-        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
-
-    follower._read_ends(cast("Any", SimpleNamespace(get_watermark_offsets=fail)))
+    unknown: Future[Any] = Future()
+    unknown.set_exception(KafkaException(KafkaError(KafkaError._TRANSPORT)))
+    admin = SimpleNamespace(list_offsets=lambda places, **_: dict.fromkeys(places, unknown))
+    follower._read_ends(cast("Any", admin))
     assert not follower.window(60).complete
