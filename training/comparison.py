@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from training.evaluation import measure
+from training.evaluation import measure, timed_answers
 from training.files import replaced
 from training.labelled import Labelled
 from training.metrics import answers, difference_95, mcnemar
@@ -28,9 +28,10 @@ def compare(first: Path, second: Path, data: Iterable[Labelled], out: Path | Non
     engines = [load_engine(first), load_engine(second)]
     results: dict[str, Any] = {}
     for labelled in data:
-        given = [answers(engine.predict(labelled.texts), labelled.accepted) for engine in engines]
+        timed = [timed_answers(engine, labelled) for engine in engines]
+        given = [answers(probabilities, labelled.accepted) for probabilities, _ in timed]
         right_a, right_b = given[0][2], given[1][2]
-        pair = [measure(engine, labelled) for engine in engines]
+        pair = [measure(engine, labelled, *found) for engine, found in zip(engines, timed, strict=True)]
         results[labelled.name] = {
             "rows": len(labelled.texts),
             "figures": [{name: one[name] for name in _FIGURES} for one in pair],

@@ -16,6 +16,7 @@ from training.calibration import ece, without_temperature
 from training.files import replaced
 from training.labelled import Labelled
 from training.metrics import answers, auroc, figures
+from training.scoring import score
 from worker.inference.engine import Engine, load_engine
 
 JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
@@ -69,7 +70,7 @@ def evaluate(bundle: Path, data: Iterable[Labelled], out: Path | None = None) ->
             "load_s": round(time.perf_counter() - started, 3),
             "cores": len(os.sched_getaffinity(0)),
         },
-        "results": {labelled.name: measure(engine, labelled) for labelled in data},
+        "results": {labelled.name: measure(engine, labelled, *timed_answers(engine, labelled)) for labelled in data},
     }
     if out is not None:
         from training.reports.evaluation import write_page  # noqa: PLC0415 - matplotlib
@@ -80,11 +81,15 @@ def evaluate(bundle: Path, data: Iterable[Labelled], out: Path | None = None) ->
     return whole
 
 
-def measure(engine: Engine, labelled: Labelled) -> dict[str, Any]:
-    """All figures of one engine on one set of rows."""
+def timed_answers(engine: Engine, labelled: Labelled) -> tuple[NDArray[np.float32], float]:
+    """The probabilities of the rows, float32 ``[n, 6]``, and the seconds that they took."""
     started = time.perf_counter()
-    probabilities = engine.predict(labelled.texts)
-    seconds = time.perf_counter() - started
+    probabilities = score(engine.predict, labelled.texts, f"{engine.manifest.name} on {labelled.name}")
+    return probabilities, time.perf_counter() - started
+
+
+def measure(engine: Engine, labelled: Labelled, probabilities: NDArray[np.float32], seconds: float) -> dict[str, Any]:
+    """All figures of one engine on one set of rows, from what `timed_answers` found."""
     temperature, threshold = engine.manifest.temperature, engine.manifest.abstain_threshold
     result = figures(probabilities, labelled.accepted)
     _, _, right = answers(probabilities, labelled.accepted)
@@ -98,7 +103,8 @@ def measure(engine: Engine, labelled: Labelled) -> dict[str, Any]:
         "none_of_six": None,
     }
     if labelled.empty:
-        confidence = engine.predict(labelled.empty).max(axis=1)
+        title = f"{engine.manifest.name} on {labelled.name}, none of the six"
+        confidence = score(engine.predict, labelled.empty, title).max(axis=1)
         result["none_of_six"] = {
             "rows": len(labelled.empty),
             "mean_confidence": float(confidence.mean()),

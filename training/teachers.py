@@ -15,14 +15,13 @@ from training.course import DAMAGE, RUN_FILE
 from training.errors import DataUnreadable, TeacherUnfit
 from training.files import replaced
 from training.progress import watched
+from training.scoring import score
 from worker.inference.bundle import sha256_of
 from worker.inference.engine import load_engine
 
 Logits = NDArray[np.float32]
 _CONFIG_FILE = "config.json"
 _MAX_TOKENS = 64
-_SLICE = 512
-"""Texts that a bundle is asked at once: an engine packs them all into rows before it answers the first."""
 
 
 def teach(teachers: Sequence[Path], rows: pd.DataFrame, needed: NDArray[np.bool_], cache: Path) -> Logits:
@@ -76,23 +75,13 @@ def ask(path: Path, cleaned: list[str]) -> Logits:
         TeacherUnfit: it has other labels than ours.
     """
     if (path / MANIFEST_FILE).exists():
-        return _ask_bundle(path, cleaned)
+        engine = load_engine(path)  # refuses other labels itself
+        return np.log(np.maximum(score(engine.predict_cleaned, cleaned, f"asking {path.name}"), 1e-9))
     if (path / RUN_FILE).exists():
         return _ask_run(path, cleaned)
     if (path / _CONFIG_FILE).exists():
         return _ask_checkpoint(path, cleaned)
     raise DataUnreadable(f"{path} is no teacher: name a run of `train`, a bundle, or a checkpoint with {_CONFIG_FILE}")
-
-
-def _ask_bundle(path: Path, cleaned: list[str]) -> Logits:
-    engine = load_engine(path)  # refuses other labels itself
-    answers = np.empty((len(cleaned), len(EMOTIONS)), np.float32)
-    starts = range(0, len(cleaned), _SLICE)
-    with watched(f"asking {path.name}", of=len(starts)) as advance:
-        for start in starts:
-            answers[start : start + _SLICE] = engine.predict_cleaned(cleaned[start : start + _SLICE])
-            advance("")
-    return np.log(np.maximum(answers, 1e-9))
 
 
 def _ask_run(path: Path, cleaned: list[str]) -> Logits:
