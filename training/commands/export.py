@@ -44,8 +44,8 @@ def export(
     """Check the served model against the rules and write its bundle."""
     from rich.table import Table
 
+    from training.bundling import export_run
     from training.calibration import LEAST_ROWS_TO_FIT
-    from training.pipeline import export_run
 
     manifest = export_run(prepared, run, bundle, name=name, bundle_version=bundle_version, frequent=frequent)
     table = Table("data", "split", "rows", "accuracy", "macro-F1", "ECE", title=f"{manifest.name} {manifest.version}")

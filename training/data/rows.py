@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import pandas as pd
 
 from schemas.emotions import EMOTIONS
-from training.errors import DataUnreadable
+from training.errors import DataUnreadable, TooFewRows
 
 Target = tuple[float, ...]
 NONE_OF_SIX: Target = (1 / 6,) * 6
@@ -56,3 +56,15 @@ def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
 def is_certain(frame: pd.DataFrame) -> pd.Series:
     """Rows that carry at least one of the six, as a boolean series."""
     return frame[TARGETS].max(axis=1) > max(NONE_OF_SIX) + 1e-6
+
+
+def validation_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The validation rows that carry one of the six.
+
+    Raises:
+        TooFewRows: there are none.
+    """
+    found = rows[(rows["split"] == "val") & is_certain(rows)]
+    if found.empty:
+        raise TooFewRows("no validation rows; prepare with more data")
+    return found

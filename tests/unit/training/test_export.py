@@ -9,9 +9,10 @@ from click.testing import CliRunner
 
 from tests.encoders import build_bert, write_rows
 from training.__main__ import main
+from training.bundling import export_run
 from training.card import _base
 from training.errors import DataUnreadable, ExportRefused, FolderTaken
-from training.pipeline import export_run, train_encoder
+from training.pipeline import train_encoder
 
 
 def prepared(folder: Path, rows: int = 300) -> Path:

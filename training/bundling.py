@@ -1,0 +1,159 @@
+"""From a finished run to a bundle."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from schemas.bundle import BundleManifest
+from training.card import short_name
+from training.course import DAMAGE, RUN_FILE
+from training.data.prepare import fingerprint
+from training.data.rows import read_rows, validation_rows
+from training.errors import DataUnreadable, ExportRefused, FolderTaken, SettingUnfit
+from training.export import Candidate, export
+from training.pipeline import VOCABULARY_FILE
+from training.pruning import prune
+from worker.inference.bundle import TOKENIZER_FILE, may_be_written
+from worker.inference.encoder import cpu_flags
+
+TYPICAL_TEXTS = 1_200  # of the training rows tell the scales of int8 activations
+
+
+def export_run(
+    prepared: Path, run: Path, bundle: Path, *, name: str | None, bundle_version: str, frequent: int | None = None
+) -> BundleManifest:
+    """Write the model of a run as a bundle, whatever its kind; ``frequent`` is that of `export_encoder`.
+
+    Raises:
+        DataUnreadable: the prepared rows or the run are not there.
+        FolderTaken: ``bundle`` holds something that is no bundle.
+        ExportRefused: the served model breaks a rule, or the run learned from other rows than the prepared ones.
+    """
+    if not may_be_written(bundle):
+        raise FolderTaken(f"{bundle} holds something that is no bundle; name another folder with --bundle")
+    rows = read_rows(prepared)
+    if not (run / RUN_FILE).exists():
+        raise DataUnreadable(
+            f"{run / RUN_FILE} is missing; make it with `python -m training train` (an interrupted run goes on)"
+        )
+    made = json.loads((run / RUN_FILE).read_text())
+    _check_rows(prepared, rows, run, made)
+    if made["kind"] == "lstm":
+        if frequent is not None:
+            raise SettingUnfit("--prune-vocabulary is for encoders; an LSTM gets its vocabulary when it is trained")
+        return export_lstm(prepared, run, bundle, name=name or "lstm-glove", bundle_version=bundle_version)
+    return export_encoder(
+        prepared, run, bundle, name=name or "encoder", bundle_version=bundle_version, frequent=frequent
+    )
+
+
+def _check_rows(prepared: Path, rows: pd.DataFrame, run: Path, made: dict[str, Any]) -> None:
+    """A model must not be measured on rows that it may have learned from; older runs do not say which those are."""
+    learned_from, found = made.get("prepared_sha256"), fingerprint(rows)
+    if learned_from not in (None, found):
+        raise ExportRefused(
+            f"{run} learned from prepared rows with sha256 {learned_from}, those in {prepared} have {found}, which may "
+            "hold out what it learned; name the folder with its own rows (--prepared), prepare those again, or train "
+            "on these in another folder"
+        )
+
+
+def export_encoder(
+    prepared: Path, run: Path, bundle: Path, *, name: str, bundle_version: str, frequent: int | None = None
+) -> BundleManifest:
+    """Write the encoder of a run as a bundle, in the fastest precision that keeps the rules of `export`.
+
+    With ``frequent`` its vocabulary is cut to the pieces of the training rows and so many others (`prune`).
+
+    Raises:
+        ExportRefused: not even fp32 does, or there is no graph for this encoder.
+    """
+    import torch  # noqa: PLC0415 - loaded only here
+
+    from training.encoder import EncoderSizes, encode, load_run, predict_logits  # noqa: PLC0415 - torch
+    from training.graphs.encoder_files import graph_files, precision_candidates  # noqa: PLC0415 - OpenVINO
+    from training.graphs.encoder_graph import encoder_weights  # noqa: PLC0415 - as above
+
+    rows, made = read_rows(prepared), json.loads((run / RUN_FILE).read_text())
+    tokenizer, model = load_run(run)
+    sizes, config = EncoderSizes(**made["sizes"]), model.encoder.config
+    ids = encode(tokenizer, list(validation_rows(rows)["cleaned"]), sizes.max_tokens)
+    logits = predict_logits(model, ids, dtype=torch.float32)
+    weights, words = encoder_weights(model.encoder, model.head), tokenizer.backend_tokenizer
+    learned = rows.loc[rows["split"] == "train", "cleaned"]
+    sample = learned.sample(min(TYPICAL_TEXTS, len(learned)), random_state=sizes.seed)
+    typical = encode(tokenizer, list(sample), sizes.max_tokens)
+    if frequent is not None:
+        words, left = prune(words, learned, frequent)
+        weights = replace(weights, words=weights.words[left])
+        typical = [np.searchsorted(left, text).tolist() for text in typical]
+    refusals = []
+    for precision in precision_candidates(cpu_flags()):
+        kept, activations = precision
+        candidate = Candidate(
+            name=name,
+            kind="distilbert" if config.model_type == "distilbert" else "encoder",
+            base_model=short_name(str(made["base"])),
+            precision=kept,
+            max_tokens=sizes.max_tokens,
+            architecture={
+                "pooling": weights.pooling,
+                "hidden_size": config.hidden_size,
+                "layers": len(weights.layers),
+                "activations": activations,
+            },
+            files={
+                **graph_files(weights, precision, typical),
+                TOKENIZER_FILE: words.to_str().encode(),
+            },
+            logits=logits,
+            made=made,
+        )
+        try:
+            return export(candidate, rows, bundle, bundle_version=bundle_version)
+        except ExportRefused as refusal:
+            refusals.append(str(refusal))
+    raise ExportRefused("; ".join(refusals))
+
+
+def export_lstm(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_version: str) -> BundleManifest:
+    """Write the LSTM of a run as a bundle.
+
+    Raises:
+        ExportRefused: the served model breaks a rule.
+    """
+    from training import lstm, words  # noqa: PLC0415 - TensorFlow is loaded only here
+    from training.graphs.lstm_graph import build_lstm_graph  # noqa: PLC0415 - as above
+
+    rows = read_rows(prepared)
+    made = json.loads((run / RUN_FILE).read_text())
+    kept = json.loads((run / VOCABULARY_FILE).read_text())
+    sizes = lstm.LstmSizes(**made["sizes"])
+    vocabulary: list[str] = kept["vocabulary"]
+    model = lstm.build_model(np.zeros((len(vocabulary), words.WIDTH), np.float16), kept["trained"], sizes)
+    try:
+        model.load_weights(run / lstm.BEST_FILE)
+    except DAMAGE as error:
+        raise DataUnreadable(f"{run / lstm.BEST_FILE} cannot be read; train this run anew") from error
+    kernel, bias = model.get_layer("emotions").get_weights()
+    graph = build_lstm_graph(model.get_layer("words").table(), lstm.layers_of(model), kernel, bias)
+    tokenizer = words.build_tokenizer(vocabulary)
+    files = {"model.onnx": graph.SerializeToString(), TOKENIZER_FILE: tokenizer.to_str().encode()}
+    tokenizer.enable_truncation(sizes.max_tokens)
+    probabilities = lstm.predict(model, words.encode(tokenizer, validation_rows(rows)["cleaned"]))
+    candidate = Candidate(
+        name=name,
+        kind="lstm",
+        base_model=short_name(str(made["base"])),
+        precision="fp32",
+        max_tokens=sizes.max_tokens,
+        architecture={"units": list(sizes.units), "vocabulary": len(vocabulary), "width": words.WIDTH},
+        files=files,
+        logits=np.log(np.maximum(probabilities, 1e-9)),
+        made=made,
+    )
+    return export(candidate, rows, bundle, bundle_version=bundle_version)
