@@ -155,11 +155,13 @@ class ExactConsumer(driver.Consumer):
                 pass  # what is being published must be seen by `begin_assignment`
             await super().perform_seek()
             counted = positions(self.app.rows)
+            sources = self._sources(self.assignment())
+            known = {tp: counted.get(tp.partition, self._committed_offset.get(tp)) for tp in sources}
+            unknown = [tp for tp, offset in known.items() if offset is None]
+            firsts = await self.earliest_offsets(*unknown) if unknown else {}
             starts: dict[int, int] = {}
-            for tp in self._sources(self.assignment()):
-                start = counted.get(tp.partition, self._committed_offset.get(tp))
-                if start is None:
-                    start = (await self.earliest_offsets(tp))[tp]
+            for tp, offset in known.items():
+                start = firsts[tp] if offset is None else offset
                 await self.seek(tp, start)
                 self._base[tp] = starts[tp.partition] = start
                 self._done[tp].clear()

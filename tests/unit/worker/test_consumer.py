@@ -201,8 +201,8 @@ def test_a_partition_without_a_position_begins_at_its_first_record_wherever_the_
     async def seek_to_committed() -> dict[TP, None]:
         return {RAW: None}
 
-    async def earliest_offsets(tp: TP) -> dict[TP, int]:
-        return {tp: 3}
+    async def earliest_offsets(*tps: TP) -> dict[TP, int]:
+        return dict.fromkeys(tps, 3)
 
     async def seek(tp: TP, offset: int) -> None:
         sought.append((tp, offset))
