@@ -13,12 +13,13 @@ from typing import Any
 
 import structlog
 import uvloop
+from aiokafka.errors import KafkaError
 from faust.types import StreamT
 
 from worker.agent import ScoreAgent
 from worker.app import EmotionApp, build_app
 from worker.clock import SteadyClock
-from worker.errors import WorkerError
+from worker.errors import BrokerUnreachable, WorkerError
 from worker.follower import Follower
 from worker.health import STUCK_EXIT_CODE, Health
 from worker.inference.cache import cached
@@ -144,13 +145,23 @@ async def _label_stream(
     if worker.bundle_check_s:
         watching.append(asyncio.create_task(_look_for_bundles(serving, worker.bundle_check_s)))
     try:
-        await app.start()
+        await _start(app, kafka)
         log.info("worker started", brokers=kafka.bootstrap_servers, raw=kafka.raw_topic, http_port=worker.http_port)
         await app.wait_for_stopped(stopping.wait())
         return await _stop(app, agent, worker)
     finally:
         for task in watching:
             task.cancel()
+
+
+async def _start(app: EmotionApp, kafka: KafkaSettings) -> None:
+    try:
+        await app.start()
+    except KafkaError as error:
+        raise BrokerUnreachable(
+            f"the brokers at {kafka.bootstrap_servers} answered and went away while the worker started ({error}); "
+            "start it again when they are back"
+        ) from error
 
 
 async def _stop(app: EmotionApp, agent: ScoreAgent, worker: WorkerSettings) -> int:

@@ -1,5 +1,6 @@
 """``python -m tests.chaos``: break a stream at random points of a seed, then check every guarantee."""
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -10,6 +11,7 @@ import click
 from rich.console import Console
 
 from tests.bundles import build_tiny_bundle
+from tests.chaos.aborting import Aborting
 from tests.chaos.driver import Driver, Stage
 from tests.chaos.load import Load
 from tests.chaos.scenario import draw
@@ -71,8 +73,12 @@ def main(
                 build_tiny_bundle(folder / "other", seed=8, version="2"),
             )
             stage = Stage(broker, kafka, worker, bundles, folder, console)
-            report = Driver(stage, scenario, Load(kafka, seed, tweets, rate, backlog), seed, workers).run()
+            aborting = Aborting(kafka, seed)
+            # The embedded broker has no transactions.
+            with aborting if kind == "apache" else contextlib.nullcontext():
+                report = Driver(stage, scenario, Load(kafka, seed, tweets, rate, backlog), seed, workers).run()
     report.print(console)
+    console.print(f"{aborting.tweets} other tweets stood in transactions that were aborted")
     sys.exit(1 if report.violations else 0)
 
 
