@@ -133,12 +133,15 @@ class Follower:
         wanted = {TopicPartition(self._kafka.raw_topic, partition): latest for partition in range(self._partitions)}
         level = IsolationLevel.READ_COMMITTED
         asked = admin.list_offsets(wanted, isolation_level=level, request_timeout=_ENDS_TIMEOUT_S)
+        unknown: dict[int, str] = {}
         for place, answer in asked.items():
             try:
                 self._ends[place.partition] = answer.result().offset
             except KafkaException as error:
-                log.warning("end of a partition unknown", partition=place.partition, reason=error.args[0].str())
+                unknown[place.partition] = error.args[0].str()
                 self._ends.pop(place.partition, None)
+        if unknown:
+            log.warning("ends of partitions unknown", partitions=sorted(unknown), reasons=sorted({*unknown.values()}))
 
     def _look_for_records(self, part: PartitionProgress) -> None:
         following = 0 if part.counted_offset is None else part.counted_offset + 1
