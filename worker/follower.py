@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from schemas.counts import PartitionProgress, WindowCounts
 from schemas.emotions import EMOTIONS
-from worker.counts import Horizon, Row, RowKey, is_newer, positions, sum_window
+from worker.counts import Horizon, Row, RowKey, is_newer, sum_window
 from worker.labelling import FUTURE_TOLERANCE_S
 from worker.records import utc
 from worker.settings import KafkaSettings, WorkerSettings
@@ -50,6 +50,8 @@ class Follower:
     ) -> None:
         self._kafka, self._worker, self._partitions = kafka, worker, partitions
         self._rows: dict[RowKey, Row] = {}
+        self._following: dict[int, int] = {}
+        """Partition -> the offset after the last one counted, as `positions` finds it among the rows."""
         self._ends: dict[int, int] = {}
         self._clock, self._steady = clock, steady
         self._horizon = Horizon(worker.retention_s + 2 * worker.bucket_s, clock)
@@ -124,6 +126,7 @@ class Follower:
             self._rows.pop(key, None)
         elif is_newer(row, self._rows.get(key)):
             self._rows[key] = row
+            self._following[number] = max(self._following.get(number, 0), row["done"] + 1)
             self._horizon.note(key)
             self._fresh_at[partition] = self._steady()
 
@@ -166,8 +169,8 @@ class Follower:
 
     def progress(self) -> tuple[PartitionProgress, ...]:
         """How far each partition has been counted."""
-        counted = positions(self._rows)
-        return tuple(self._progress_of(partition, counted.get(partition)) for partition in range(self._partitions))
+        following = self._following
+        return tuple(self._progress_of(partition, following.get(partition)) for partition in range(self._partitions))
 
     def _progress_of(self, partition: int, following: int | None) -> PartitionProgress:
         end = self._ends.get(partition)
