@@ -1,6 +1,7 @@
 """From a finished run to a bundle."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,15 @@ TYPICAL_TEXTS = 1_200  # of the training rows tell the scales of int8 activation
 def export_run(
     prepared: Path, run: Path, bundle: Path, *, name: str | None, bundle_version: str, frequent: int | None = None
 ) -> BundleManifest:
-    """Write the model of a run as a bundle, whatever its kind; ``frequent`` is that of `export_encoder`.
+    """Write the model of a run as a bundle; an encoder's in the fastest precision that keeps the rules of `export`.
+
+    With ``frequent`` an encoder's vocabulary is cut to the pieces of the training rows and so many others (`prune`).
 
     Raises:
         DataUnreadable: the prepared rows or the run are not there.
         FolderTaken: ``bundle`` holds something that is no bundle.
-        ExportRefused: the served model breaks a rule, or the run learned from other rows than the prepared ones.
+        ExportRefused: the served model breaks a rule, not even fp32 keeps them all, there is no graph for this encoder,
+            or the run learned from other rows than the prepared ones.
     """
     if not may_be_written(bundle):
         raise FolderTaken(f"{bundle} holds something that is no bundle; name another folder with --bundle")
@@ -45,10 +49,14 @@ def export_run(
     if made["kind"] == "lstm":
         if frequent is not None:
             raise SettingUnfit("--prune-vocabulary is for encoders; an LSTM gets its vocabulary when it is trained")
-        return export_lstm(prepared, run, bundle, name=name or "lstm-glove", bundle_version=bundle_version)
-    return export_encoder(
-        prepared, run, bundle, name=name or "encoder", bundle_version=bundle_version, frequent=frequent
-    )
+        return export(_lstm(rows, run, made, name or "lstm-glove"), rows, bundle, bundle_version=bundle_version)
+    refusals = []
+    for candidate in _encoders(rows, run, made, name or "encoder", frequent):
+        try:
+            return export(candidate, rows, bundle, bundle_version=bundle_version)
+        except ExportRefused as refusal:
+            refusals.append(str(refusal))
+    raise ExportRefused("; ".join(refusals))
 
 
 def _check_rows(prepared: Path, rows: pd.DataFrame, run: Path, made: dict[str, Any]) -> None:
@@ -62,23 +70,16 @@ def _check_rows(prepared: Path, rows: pd.DataFrame, run: Path, made: dict[str, A
         )
 
 
-def export_encoder(
-    prepared: Path, run: Path, bundle: Path, *, name: str, bundle_version: str, frequent: int | None = None
-) -> BundleManifest:
-    """Write the encoder of a run as a bundle, in the fastest precision that keeps the rules of `export`.
-
-    With ``frequent`` its vocabulary is cut to the pieces of the training rows and so many others (`prune`).
-
-    Raises:
-        ExportRefused: not even fp32 does, or there is no graph for this encoder.
-    """
+def _encoders(
+    rows: pd.DataFrame, run: Path, made: dict[str, Any], name: str, frequent: int | None
+) -> Iterator[Candidate]:
+    """One for each precision that this CPU may serve, the fastest first."""
     import torch  # noqa: PLC0415 - loaded only here
 
     from training.encoder import EncoderSizes, encode, load_run, predict_logits  # noqa: PLC0415 - torch
     from training.graphs.encoder_files import graph_files, precision_candidates  # noqa: PLC0415 - OpenVINO
     from training.graphs.encoder_graph import encoder_weights  # noqa: PLC0415 - as above
 
-    rows, made = read_rows(prepared), json.loads((run / RUN_FILE).read_text())
     tokenizer, model = load_run(run)
     sizes, config = EncoderSizes(**made["sizes"]), model.encoder.config
     ids = encode(tokenizer, list(validation_rows(rows)["cleaned"]), sizes.max_tokens)
@@ -91,10 +92,9 @@ def export_encoder(
         words, left = prune(words, learned, frequent)
         weights = replace(weights, words=weights.words[left])
         typical = [np.searchsorted(left, text).tolist() for text in typical]
-    refusals = []
     for precision in precision_candidates(cpu_flags()):
         kept, activations = precision
-        candidate = Candidate(
+        yield Candidate(
             name=name,
             kind="distilbert" if config.model_type == "distilbert" else "encoder",
             base_model=short_name(str(made["base"])),
@@ -113,24 +113,12 @@ def export_encoder(
             logits=logits,
             made=made,
         )
-        try:
-            return export(candidate, rows, bundle, bundle_version=bundle_version)
-        except ExportRefused as refusal:
-            refusals.append(str(refusal))
-    raise ExportRefused("; ".join(refusals))
 
 
-def export_lstm(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_version: str) -> BundleManifest:
-    """Write the LSTM of a run as a bundle.
-
-    Raises:
-        ExportRefused: the served model breaks a rule.
-    """
+def _lstm(rows: pd.DataFrame, run: Path, made: dict[str, Any], name: str) -> Candidate:
     from training import lstm, words  # noqa: PLC0415 - TensorFlow is loaded only here
     from training.graphs.lstm_graph import build_lstm_graph  # noqa: PLC0415 - as above
 
-    rows = read_rows(prepared)
-    made = json.loads((run / RUN_FILE).read_text())
     kept = json.loads((run / VOCABULARY_FILE).read_text())
     sizes = lstm.LstmSizes(**made["sizes"])
     vocabulary: list[str] = kept["vocabulary"]
@@ -145,7 +133,7 @@ def export_lstm(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_ve
     files = {"model.onnx": graph.SerializeToString(), TOKENIZER_FILE: tokenizer.to_str().encode()}
     tokenizer.enable_truncation(sizes.max_tokens)
     probabilities = lstm.predict(model, words.encode(tokenizer, validation_rows(rows)["cleaned"]))
-    candidate = Candidate(
+    return Candidate(
         name=name,
         kind="lstm",
         base_model=short_name(str(made["base"])),
@@ -156,4 +144,3 @@ def export_lstm(prepared: Path, run: Path, bundle: Path, *, name: str, bundle_ve
         logits=np.log(np.maximum(probabilities, 1e-9)),
         made=made,
     )
-    return export(candidate, rows, bundle, bundle_version=bundle_version)
