@@ -1,7 +1,6 @@
 """Memory of torch on Linux."""
 
-import ctypes
-import platform
+from worker.inference.memory import tell_malloc
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h of glibc
 
@@ -14,8 +13,4 @@ def keep_freed_memory() -> bool:
     that is depends on cores and lengths. See mallopt(3): no mmap for allocations, never trim the heap, grow it by
     256 MB.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, 256 << 20))
-    return all(mallopt(name, value) == 1 for name, value in settings)
+    return tell_malloc((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, 256 << 20))

@@ -10,6 +10,9 @@ from worker.settings import KafkaSettings, WorkerSettings
 @settings_options(kafka=KafkaSettings, worker=WorkerSettings)
 def run(kafka: KafkaSettings, worker: WorkerSettings) -> None:
     """Read raw tweets, publish labelled events, keep the live counts; SIGTERM or Ctrl-C stops it cleanly."""
+    from worker.inference.memory import share_one_heap
+
+    share_one_heap()  # before the libraries that the service loads begin threads
     from worker.logging import configure_logging
     from worker.service import run_worker
 
