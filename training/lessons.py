@@ -13,7 +13,7 @@ from scipy.special import log_softmax, logsumexp
 from schemas.emotions import EMOTIONS
 from training.calibration import best_temperature
 from training.data.rows import TARGETS, is_certain
-from training.data.sources import JUDGED_BY_PEOPLE
+from training.data.sources import JUDGED_BY_PEOPLE, VARIED
 from training.errors import TooFewRows
 from worker.inference.engine import softmax
 
@@ -141,8 +141,8 @@ def temperatures(rows: pd.DataFrame, logits: Soft) -> dict[str, float]:
 def _of_each_source(rows: pd.DataFrame, fitted: Callable[[NDArray[np.bool_]], T]) -> dict[str, T]:
     """What ``fitted`` finds on the validation rows of each source.
 
-    Sources with fewer than a hundred such rows take what the source that they are like takes, else what fits all rows
-    that people judged, else all.
+    Variations take what their source takes. Sources with fewer than a hundred such rows take what the source that they
+    are like takes, else what fits all rows that people judged, else all.
     """
     held_out = np.asarray((rows["split"] == "val") & is_certain(rows))
     if not held_out.any():
@@ -155,7 +155,11 @@ def _of_each_source(rows: pd.DataFrame, fitted: Callable[[NDArray[np.bool_]], T]
         if (held_out & (sources == source)).sum() >= LEAST_ROWS_TO_FIT
     }
     other = fitted(judged if judged.sum() >= LEAST_ROWS_TO_FIT else held_out)
-    return {str(source): own.get(source, own.get(LIKE.get(source, ""), other)) for source in np.unique(sources)}
+    found: dict[str, T] = {}
+    for source in np.unique(sources):
+        origin = str(source).removesuffix(VARIED)
+        found[str(source)] = own.get(origin, own.get(LIKE.get(origin, ""), other))
+    return found
 
 
 def _tempered(rows: pd.DataFrame, logits: Soft) -> Soft:

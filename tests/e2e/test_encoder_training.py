@@ -21,7 +21,7 @@ def test_an_encoder_teaches_another_which_the_worker_serves(tmp_path: Path) -> N
     base, prepared = tmp_path / "base", tmp_path / "prepared"
     build_bert(base)
     write_rows(tmp_path / "rows.jsonl")
-    run("prepare", "--rows", tmp_path / "rows.jsonl", "--no-unlabelled", "--out", prepared)
+    run("prepare", "--rows", tmp_path / "rows.jsonl", "--variations", 1, "--out", prepared)
     fit = ("train", "distilbert", "--prepared", prepared, "--base", base, "--epochs", 3, "--learning-rate", 0.003)
     run(*fit, "--out", tmp_path / "teacher")
     taught = ["--teacher", tmp_path / "teacher", "--start", tmp_path / "teacher", "--out", tmp_path / "student"]
@@ -36,6 +36,7 @@ def test_an_encoder_teaches_another_which_the_worker_serves(tmp_path: Path) -> N
     assert [EMOTIONS[i] for i in answers.argmax(axis=1)] == list(WORDS)
     card, report = ((tmp_path / name).read_text() for name in ("bundle/README.md", "prepared/report.json"))
     assert "It was taught by teacher." in card
+    assert "rows of variations of rows.jsonl (own rows)" in card
     assert json.loads(report)["save"]["sha256"] in card
     refreshed = tmp_path / "refreshed"
     run(*fit[:6], "--epochs", 1, "--learning-rate", 1e-6, "--start", tmp_path / "bundle", "--out", refreshed)

@@ -38,6 +38,13 @@ TEST_SHARE_OF_OWN_ROWS = 0.1
 @click.option("--encoding", default="utf-8-sig", show_default=True, help="of own CSV, TSV and JSONL files")
 @click.option("--labels", "mapping", type=FOLDER, help="JSON or CSV: foreign label -> one of the six, none, or nothing")
 @click.option("--unlabelled/--no-unlabelled", default=True, help="with --mix: take raw tweets for distillation too")
+@click.option(
+    "--variations",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="unlabelled ones of each training text, to distil on",
+)
 @click.option("--val-share", type=click.FloatRange(0, 0.9), help="of rows without an official split; default: 0.1")
 @click.option("--test-share", type=click.FloatRange(0, 0.9), help="likewise; default: 0.1 of own rows, 0 of a mix")
 @click.option("--fold", type=click.IntRange(0), help="another number holds out other rows; default: 0")
@@ -60,6 +67,7 @@ def prepare(out: Path, **given: Any) -> None:
         shares=replace(mix.shares, **{name: value for name, value in shares.items() if value is not None}),
         conflicts=mix.conflicts,
         empty_classes=given["allow_empty_classes"] or mix.classes < 6,
+        variations=given["variations"],
     )
     report = steps(_rows(mix.sources, **given), out, rules)
     _summarise(report, out)

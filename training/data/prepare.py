@@ -19,6 +19,7 @@ from training.data.merging import Conflicts, group_key, one_row_a_text
 from training.data.rows import REPORT_FILE, ROWS_FILE, SPLITS, TARGETS, Row, is_certain
 from training.data.sources import JUDGED_BY_PEOPLE, credit
 from training.data.splits import Shares, check_classes, split_rows, without_leaks
+from training.data.variations import with_variations
 from training.errors import TooFewRows
 from training.files import replaced
 from worker.inference.cleaning import clean, cleaner_id, has_words
@@ -34,6 +35,7 @@ class Rules:
         names: what foreign labels stand for.
         judged: sources whose labels go before those of others, as people gave them.
         empty_classes: whether some of the six may have no row at all.
+        variations: how many unlabelled ones of each training text are made.
     """
 
     names: Names = field(default_factory=lambda: USUAL)
@@ -41,6 +43,7 @@ class Rules:
     conflicts: Conflicts = "mean"
     judged: frozenset[str] = JUDGED_BY_PEOPLE
     empty_classes: bool = False
+    variations: int = 0
 
 
 def prepare(rows: Iterable[Row], folder: Path, rules: Rules | None = None) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def prepare(rows: Iterable[Row], folder: Path, rules: Rules | None = None) -> di
         "examples": _examples(frame),
     }
     check_classes(frame, allow_empty=rules.empty_classes)
-    frame = frame.reset_index(drop=True)
+    frame = with_variations(frame, rules.variations)
     report["split"] = _split_report(frame, leaks, rules.shares)
     report["save"] = _save(frame, folder)
     from training.reports.preparation import write_page  # noqa: PLC0415 - matplotlib

@@ -102,10 +102,15 @@ _UNLABELLED = {
     "reddit": ("GoEmotions (Demszky et al. 2020), without its labels", "Apache-2.0"),
 }
 JUDGED_BY_PEOPLE = frozenset({"semeval", "tweeteval", "goemotions"})
+VARIED = ", varied"
+"""Ends the name of a source whose texts are variations of the training texts of another."""
 
 
 def credit(source: str) -> tuple[str, str]:
     """Title and licence note of a source as it stands in prepared rows; own files are the team's own matter."""
+    if source.endswith(VARIED):
+        title, licence = credit(source.removesuffix(VARIED))
+        return f"variations of {title}", licence
     if source in SOURCES:
         return SOURCES[source].title, SOURCES[source].licence
     return _UNLABELLED.get(source, (f"{source} (own rows)", "known to whoever brought them"))

@@ -40,14 +40,13 @@ def test_rows_without_an_emotion_weigh_less_and_unlabelled_ones_are_left_out() -
 
 def test_a_teacher_that_is_sure_too_often_is_tempered_where_it_is() -> None:
     honest, boastful = [True] * 95 + [False] * 5, [True] * 60 + [False] * 60
-    rows = frame(
-        [("dair", "val", JOY)] * 100 + [("goemotions", "val", JOY)] * 120 + [("reddit", "unlabelled", NOBODY_ASKED)]
-    )
-    logits = np.array(sure_logits([*honest, *boastful, True], 4.6), np.float32)
+    alike = [(source, "unlabelled", NOBODY_ASKED) for source in ("reddit", "goemotions, varied")]
+    rows = frame([("dair", "val", JOY)] * 100 + [("goemotions", "val", JOY)] * 120 + alike)
+    logits = np.array(sure_logits([*honest, *boastful, True, True], 4.6), np.float32)
     found = temperatures(rows, logits)
     assert found["dair"] == pytest.approx(1, abs=0.15)
     assert found["goemotions"] > 2
-    assert found["reddit"] == found["goemotions"]
+    assert found["reddit"] == found["goemotions, varied"] == found["goemotions"]
 
 
 def test_sources_with_few_held_out_rows_take_the_temperature_of_what_people_judged() -> None:
