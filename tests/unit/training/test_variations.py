@@ -8,7 +8,7 @@ from training.data.rows import TARGETS
 from training.data.variations import with_variations
 
 TRAIN = ["so glad the sun is out again today", "who broke my favourite mug this morning", "what a day"]
-VAL = "so glad the sun is out"
+VAL = "so glad the #sunday"
 
 
 def rows() -> pd.DataFrame:
@@ -34,7 +34,7 @@ def test_variations_are_unlabelled_texts_of_the_same_source_out_of_training_word
 
 
 def test_no_variation_repeats_a_text_or_falls_into_a_group_that_is_held_out() -> None:
-    whole = with_variations(rows(), 200)
+    whole = with_variations(rows(), 500)
     assert whole["cleaned"].is_unique
     assert group_key(VAL) not in set(whole.loc[whole["split"] == "unlabelled", "group"])
 
