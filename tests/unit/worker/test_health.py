@@ -3,6 +3,9 @@ from typing import Any
 
 import pytest
 
+from tests.apps import KAFKA, WORKER, settle
+from worker.app import EmotionApp
+from worker.follower import Follower
 from worker.health import Health
 
 
@@ -29,3 +32,34 @@ def test_a_worker_is_ready_when_nothing_is_missing() -> None:
 def test_what_is_missing_is_named(lacking: dict[str, bool], said: str) -> None:
     (reason,) = health(**lacking).missing()
     assert said in reason
+
+
+@pytest.mark.parametrize(("ends", "stuck"), [({0: 12}, True), ({0: 10}, False), ({}, False)])
+def test_a_worker_is_stuck_where_nothing_moves_though_there_is_work(
+    app: EmotionApp, ends: dict[int, int], stuck: bool
+) -> None:
+    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
+    assert health.follower is not None
+    health.follower.ends.update(ends)
+    settle(app)
+    assert not health.is_stuck()
+    app.progress.moved_at -= 61
+    health._last_idle_at -= 61
+    assert health.is_stuck() is stuck
+
+
+@pytest.mark.parametrize("what", ["rebalance", "tweet"])
+def test_a_worker_that_had_nothing_to_do_for_long_is_not_stuck_when_something_comes(app: EmotionApp, what: str) -> None:
+    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
+    assert health.follower is not None
+    health.follower.ends.update({0: 10})
+    settle(app)
+    app.progress.moved_at -= 3600
+    assert not health.is_stuck()
+    if what == "tweet":
+        health.follower.ends.update({0: 11})
+    else:
+        vars(app)["rebalancing"] = True
+    assert health.stuck_for_s() < 60
+    health._last_idle_at -= 61
+    assert health.is_stuck()

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from worker.progress import QUIET_S, Arrival, Progress
 from worker.records import Counted
-from worker.web import parse_window
 
 
 def nothing(offset: int) -> int:
@@ -82,17 +81,6 @@ def test_a_partition_that_came_further_may_be_read_again_at_once() -> None:
 
 def test_draining_waits_for_the_batch_in_flight_but_not_for_ever() -> None:
     assert asyncio.run(drained_with_a_batch_in_flight()) == (False, True)
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("5m", 300), ("1h", 3600), ("90", 90), ("0.5m", 30)])
-def test_windows_are_read_with_their_units(text: str, seconds: float) -> None:
-    assert parse_window(text, 3600) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "5 minutes", "-5m", "0s", "2h", "5d", "1e9h", "٣m", "nan"])
-def test_a_window_that_makes_no_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="window"):
-        parse_window(text, 3600)
 
 
 def test_each_partition_waits_for_its_own_next_reading() -> None:

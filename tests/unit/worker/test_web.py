@@ -12,7 +12,7 @@ from worker.errors import SecretUnreadable
 from worker.health import Health
 from worker.metrics import Metrics
 from worker.settings import WorkerSettings
-from worker.web import WebSide, _parse_question, parse_moment
+from worker.web import WebSide, _parse_question, parse_moment, parse_window
 
 T = TypeVar("T")
 TOKEN = "t0ken-of-the-web-side"  # noqa: S105 - protects nothing
@@ -114,3 +114,14 @@ def with_token(folder: Path) -> WorkerSettings:
     file = folder / "token"
     file.write_text(f"{TOKEN}\n", encoding="utf-8")
     return WorkerSettings(http_port=0, http_token_file=file)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("5m", 300), ("1h", 3600), ("90", 90), ("0.5m", 30)])
+def test_windows_are_read_with_their_units(text: str, seconds: float) -> None:
+    assert parse_window(text, 3600) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5 minutes", "-5m", "0s", "2h", "5d", "1e9h", "٣m", "nan"])
+def test_a_window_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="window"):
+        parse_window(text, 3600)

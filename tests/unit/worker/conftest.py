@@ -1,0 +1,13 @@
+"""An app that the tests of the mends share."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.apps import KAFKA, WORKER
+from worker.app import EmotionApp, build_app
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> EmotionApp:
+    return build_app(KAFKA, WORKER.model_copy(update={"data_dir": tmp_path}), 4)
