@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from training.errors import DataUnreadable, FolderTaken, Interrupted, SettingUnfit
-from training.files import replaced
+from training.files import claimed, replaced
 from training.progress import watched
 
 BEGUN_FILE, RUN_FILE = "begun.json", "run.json"
@@ -97,19 +97,21 @@ class Course(Generic[Step_contra]):
         would have done. Returns loss, ``val_macro_f1`` and ``val_accuracy`` of each epoch.
 
         Raises:
+            FolderTaken: another process is taking it.
             Interrupted: somebody pressed Ctrl-C.
             DiskFull: no room for a checkpoint; the one before is whole.
             DataUnreadable: the checkpoint is damaged.
             SettingUnfit: the loss is no number any more.
         """
-        progress = self._resumed(folder)
-        try:
-            while progress.epoch < self.plan.epochs and not progress.stalled(self.plan.patience):
-                self._epoch(progress, folder)
-                self._grade(progress, folder)
-        except KeyboardInterrupt:
-            raise Interrupted("interrupted; the same command goes on at the last checkpoint") from None
-        self.learner.load_weights(folder / self.learner.best_file)
+        with claimed(folder):
+            progress = self._resumed(folder)
+            try:
+                while progress.epoch < self.plan.epochs and not progress.stalled(self.plan.patience):
+                    self._epoch(progress, folder)
+                    self._grade(progress, folder)
+            except KeyboardInterrupt:
+                raise Interrupted("interrupted; the same command goes on at the last checkpoint") from None
+            self.learner.load_weights(folder / self.learner.best_file)
         return progress.history
 
     def _epoch(self, progress: _Progress, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside their place, then renamed into it."""
 
 import errno
+import fcntl
 import glob
 import os
 import shutil
@@ -51,6 +52,27 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
             beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder while the block runs; the kernel lets go of it however the process ends.
+
+    Raises:
+        FolderTaken: another process is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderTaken(f"another process is at work in {folder}; let it end, or name another folder") from None
+        except OSError:  # a file system without locks, as some on a network
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def train_encoder(
     Raises:
         DataUnreadable: no encoder or run where one is named.
         SettingUnfit: ``start`` is of another base, or more layers are to be frozen than there are.
-        FolderTaken: ``run`` was begun with other settings or rows.
+        FolderTaken: ``run`` was begun with other settings or rows, or another process is at work there.
         DiskFull: no room for a checkpoint.
     """
     import torch  # noqa: PLC0415 - loaded only here
@@ -86,7 +86,7 @@ def train_lstm(
 
     Raises:
         DataUnreadable: neither ``start`` nor ``glove``, or one of them cannot be read.
-        FolderTaken: ``run`` was begun with other settings or rows.
+        FolderTaken: ``run`` was begun with other settings or rows, or another process is at work there.
         DiskFull: no room for a checkpoint.
     """
     from training import lstm, lstm_fitting, lstm_start, words  # noqa: PLC0415 - TensorFlow is loaded only here

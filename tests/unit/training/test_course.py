@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,20 @@ def test_a_run_folder_with_other_settings_or_rows_is_refused(tmp_path: Path) -> 
         begin(tmp_path, {"epochs": 3, "units": (8, 8)}, ids, targets)
     with pytest.raises(FolderTaken, match="begun with other rows"):
         begin(tmp_path, {"epochs": 2, "units": (8, 8)}, [[1, 2], [4]], targets)
+
+
+def test_a_folder_where_another_process_trains_is_left_alone_until_that_is_killed(tmp_path: Path) -> None:
+    trains = (
+        "import sys; from pathlib import Path; from training.files import claimed\n"
+        "with claimed(Path(sys.argv[1])): print(); input()"
+    )
+    with Popen([sys.executable, "-uc", trains, tmp_path], stdin=PIPE, stdout=PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"\n"
+        with pytest.raises(FolderTaken, match=f"another process is at work in {tmp_path}"):
+            take(Adding(), tmp_path, Plan(epochs=1))
+        other.kill()
+    assert len(take(Adding(), tmp_path, Plan(epochs=1))) == 1
 
 
 def lesson(rows: int = 12) -> tuple[list[list[int]], NDArray[np.float32], NDArray[np.float32]]:
