@@ -1,8 +1,8 @@
-"""``python -m worker bench``: how fast it is here; each measurement is imported when it is called."""
-
-from importlib import import_module
+"""``python -m worker bench``: how fast it is here."""
 
 import click
+
+from worker.commands.lazy import LazyGroup
 
 INSTALL = "`pip install --editable '.[bench]'` in a checkout"
 
@@ -16,25 +16,16 @@ MEASUREMENTS = {
 }
 
 
-class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's protocol
-        return list(MEASUREMENTS)
+class _Installed(LazyGroup):
+    """Says what to install where a measurement needs more than is there."""
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's protocol
-        if cmd_name not in MEASUREMENTS:
-            return None
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         try:
-            module = import_module(f"worker.commands.bench.{cmd_name}")
+            return super().get_command(ctx, cmd_name)
         except ModuleNotFoundError as error:
             raise click.ClickException(f"{error.name} is missing: {INSTALL}") from error
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
-        with formatter.section("Measurements"):
-            formatter.write_dl(list(MEASUREMENTS.items()))
 
 
-@click.command(cls=_LazyGroup)
+@click.command(cls=_Installed, package="worker.commands.bench", summaries=MEASUREMENTS)
 def bench() -> None:
     """Measure on this machine; a table, a JSON file and, with --plot, a picture."""
