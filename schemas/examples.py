@@ -18,7 +18,7 @@ TWEET: Final = RawTweet(
 EVENT: Final = EmotionEvent(
     id=f"{DEFAULT_RAW}-3-1207",
     tweet_id="1901",
-    source=Source(topic=DEFAULT_RAW, partition=3, offset=1207),
+    source=Source(topic=DEFAULT_RAW, partition=3, offset=1207, topic_id="3vVHSfXRQlGqCkZBq6GNrg"),
     label="joy",
     confidence=0.86,
     probabilities={"sadness": 0.02, "joy": 0.86, "love": 0.06, "anger": 0.02, "fear": 0.01, "surprise": 0.03},
@@ -32,7 +32,7 @@ EVENT: Final = EmotionEvent(
 )
 
 LETTER: Final = DeadLetter.of(
-    Source(topic=DEFAULT_RAW, partition=3, offset=1208),
+    Source(topic=DEFAULT_RAW, partition=3, offset=1208, topic_id="3vVHSfXRQlGqCkZBq6GNrg"),
     Reason.NOT_JSON,
     "The value starts like JSON but ends in the middle of a string.",
     value=b'{"id": "1902", "text": "cut o',

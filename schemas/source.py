@@ -11,6 +11,9 @@ class Source(BaseModel):
     topic: str = Field(min_length=1)
     partition: int = Field(ge=0)
     offset: int = Field(ge=0)
+    topic_id: str | None = Field(
+        None, description="Kafka's id of the topic, another one once that is made anew; null where a broker tells none."
+    )
 
     @property
     def id(self) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -177,7 +177,9 @@ class ScoreAgent:
 
     def _label(self, records: list[RawRecord]) -> tuple[list[Outcome], float]:
         started = time.perf_counter()
-        outcomes = self._journal.label(records, self._serving(), self._rules, self._app.progress.published)
+        progress = self._app.progress
+        rules = replace(self._rules, topic_id=progress.topic_id)
+        outcomes = self._journal.label(records, self._serving(), rules, progress.published)
         return outcomes, time.perf_counter() - started
 
     async def _finish(
@@ -246,7 +248,7 @@ class ScoreAgent:
         ours, progress = batch.only(self._is_ours), self._app.progress
         event_of = {run.tp.partition: run.event for run in ours.runs}
         for key, row in count_outcomes(
-            ours.outcomes, self._app.rows, self._worker.bucket_s, self._app.horizon.oldest_s
+            ours.outcomes, self._app.rows, self._worker.bucket_s, self._app.horizon.oldest_s, progress.topic_id
         ):
             with _as_current(event_of[key[0]]):
                 self._app.counts_table[key] = row

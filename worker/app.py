@@ -12,7 +12,7 @@ from faust.types import TP, AppT, ProducerT
 from faust.types.transports import TransportT
 
 from worker.consumer import ExactConsumer, ExactTransport
-from worker.counts import Horizon, Row, RowKey
+from worker.counts import Horizon, Row, RowKey, topic_ids
 from worker.progress import Progress
 from worker.published import PublishedTail
 from worker.settings import COUNTS_TABLE, KafkaSettings, WorkerSettings
@@ -59,8 +59,12 @@ class EmotionApp(faust.App):
         return {tp.partition for tp in self.consumer.assignment() if tp.topic == self.raw_topic_name}
 
     async def begin_assignment(self, starts: dict[int, int]) -> None:
-        """Learn what stands on the output topics from ``starts`` (partition -> offset) on."""
-        published = await asyncio.to_thread(self._tail.read, starts)
+        """Learn what stands on the output topics from ``starts`` (partition -> offset) on.
+
+        Raises:
+            TopicsUnfit, BrokerUnreachable: as `PublishedTail.read`.
+        """
+        self.progress.topic_id, published = await asyncio.to_thread(self._tail.read, starts, topic_ids(self.rows))
         self.progress.start_from(starts, published)
         log.info(
             "partitions assigned",
@@ -115,7 +119,7 @@ def build_app(
     """Compose the app; ``partitions`` is the partition count of the raw topic. Connects nowhere."""
     app = EmotionApp(
         worker.app_id,
-        tail=PublishedTail(kafka),
+        tail=PublishedTail(kafka, moved=worker.raw_topic_moved),
         broker=[f"kafka://{server}" for server in kafka.servers],
         broker_credentials=_credentials(kafka),
         datadir=str(worker.data_dir / "faust"),

@@ -10,7 +10,8 @@ from worker.records import Counted, Outcome
 
 Row = dict[str, Any]
 """``{"o": highest offset in this row, "done": highest offset counted in the partition, "n": [6 counts],
-"c": [6 confidence sums], "a": abstained, "d": dead letters}``; JSON in the changelog."""
+"c": [6 confidence sums], "a": abstained, "d": dead letters, "t": id of the raw topic that ``done`` is an offset of, if
+known}``; JSON in the changelog."""
 
 RowKey = tuple[int, tuple[float, float]]
 """(source partition, (bucket start, bucket end)), the shape of Faust's windowed keys."""
@@ -59,7 +60,11 @@ def is_newer(row: Row, other: Row | None) -> bool:
 
 
 def count_outcomes(
-    outcomes: Sequence[Outcome], rows: Mapping[RowKey, Row], bucket_s: float, oldest_s: Callable[[int], float]
+    outcomes: Sequence[Outcome],
+    rows: Mapping[RowKey, Row],
+    bucket_s: float,
+    oldest_s: Callable[[int], float],
+    topic_id: str | None = None,
 ) -> list[tuple[RowKey, Row]]:
     """The rows that a batch changes, in the order in which they must be written.
 
@@ -87,7 +92,7 @@ def count_outcomes(
             changed[newest] = dict(rows[newest])
     ordered = sorted(changed)
     for partition, newest in {key[0]: key for key in ordered}.items():
-        changed[newest]["done"] = done[partition]
+        changed[newest] |= {"done": done[partition], "t": topic_id}
     return [(key, changed[key]) for key in ordered]
 
 
@@ -112,6 +117,15 @@ def positions(rows: Mapping[RowKey, Row]) -> dict[int, int]:
     for (partition, _), row in rows.items():
         following[partition] = max(following.get(partition, 0), row["done"] + 1)
     return following
+
+
+def topic_ids(rows: Mapping[RowKey, Row]) -> dict[int, str | None]:
+    """For each partition in the table the id of the raw topic that its position is of, where the row says it."""
+    newest: dict[int, Row] = {}
+    for (partition, _), row in rows.items():
+        if partition not in newest or row["done"] > newest[partition]["done"]:
+            newest[partition] = row
+    return {partition: row.get("t") for partition, row in newest.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class CrashJournal:
             place = (record.partition, record.offset)
             if place in self._guilty and place not in published:
                 log.error("a tweet killed the worker again and again: dead letter", partition=place[0], offset=place[1])
-                outcomes[place] = killed_the_worker(record, DEAD_AFTER, self._clock())
+                outcomes[place] = killed_the_worker(record, DEAD_AFTER, self._clock(), rules.topic_id)
             elif self._crashes[place] >= ALONE_AFTER:
                 outcomes[place] = self._noted([record], engine, rules, published)[0]
             else:

@@ -38,6 +38,8 @@ class Rules:
     max_text_chars: int = 25_000
     languages: frozenset[str] = frozenset()
     """Primary subtags of the languages that are labelled; empty: all are."""
+    topic_id: str | None = None
+    """Of the raw topic."""
 
 
 class _Scorable(NamedTuple):
@@ -68,14 +70,16 @@ def label_batch(
             continue
         read = _read(record, rules)
         if isinstance(read, Failure):
-            outcomes[index] = _dead(record, read, started_s)
+            outcomes[index] = _dead(record, read, started_s, rules.topic_id)
         else:
             scorable.append((index, read))
     rows = _score([item.cleaned for _, item in scorable], engine)
     ended_s = clock()
     writer = _EventWriter(rules, started_s, ended_s, engine.manifest)
     for (index, item), row in zip(scorable, rows, strict=True):
-        outcomes[index] = _dead(item.record, row, ended_s) if isinstance(row, Failure) else writer.event(item, row)
+        outcomes[index] = (
+            _dead(item.record, row, ended_s, rules.topic_id) if isinstance(row, Failure) else writer.event(item, row)
+        )
     return [outcomes[index] for index in range(len(records))]
 
 
@@ -144,7 +148,12 @@ class _EventWriter:
         event = {
             "id": event_id,
             "tweet_id": tweet.id or event_id,
-            "source": {"topic": record.topic, "partition": record.partition, "offset": record.offset},
+            "source": {
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "topic_id": rules.topic_id,
+            },
             "label": EMOTIONS[label],
             "confidence": confidence,
             "probabilities": dict(zip(EMOTIONS, row, strict=True)),
@@ -176,16 +185,16 @@ def _encode(event: dict[str, object]) -> bytes:
         return orjson.dumps(scrubbed, option=orjson.OPT_UTC_Z)
 
 
-def killed_the_worker(record: RawRecord, crashes: int, now_s: float) -> Outcome:
+def killed_the_worker(record: RawRecord, crashes: int, now_s: float, topic_id: str | None) -> Outcome:
     """The dead letter of a tweet that was in flight, at last alone, when the process died ``crashes`` times."""
     detail = f"the worker died {crashes} times while this tweet was labelled, the last time alone"
-    return _dead(record, Failure(Reason.KILLED_THE_WORKER, detail), now_s)
+    return _dead(record, Failure(Reason.KILLED_THE_WORKER, detail), now_s, topic_id)
 
 
-def _dead(record: RawRecord, failure: Failure, failed_s: float) -> Outcome:
+def _dead(record: RawRecord, failure: Failure, failed_s: float, topic_id: str | None) -> Outcome:
     moment_s = event_time_s(record, None, Rules(), failed_s)
     letter = DeadLetter.of(
-        record.source,
+        record.source(topic_id),
         failure.reason,
         failure.detail.encode(errors="replace").decode(),
         value=record.value,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from worker.errors import BrokerRefused, BrokerUnreachable, SecretUnreadable, TopicsUnfit
@@ -19,6 +19,9 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _HANDSHAKES = 2
 """A TLS handshake can also fail because a broker is starting; after so many attempts it is the certificates."""
+_DESCRIBED_WITHIN_S = 30.0
+_NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+"""Sixteen zero bytes: what a broker without ids of topics tells (before Apache Kafka 2.8)."""
 _TLS_ALERT = "SSL routines"
 """A broker that wants another certificate says so after the handshake, in an error of the connection (TLS 1.3)."""
 
@@ -105,6 +108,21 @@ def partitions_of(kafka: KafkaSettings, topic: str) -> list[int]:
     if found is None:
         raise TopicsUnfit(f"no topic {topic}; create it with `python -m worker topics`")
     return list(found.partitions)
+
+
+def raw_topic_id(kafka: KafkaSettings) -> str | None:
+    """The id that Kafka gave the raw topic when it was made (KIP-516); None where the broker gives none. Blocks.
+
+    Raises:
+        BrokerUnreachable: the brokers did not tell.
+    """
+    admin = AdminClient(kafka.client_config())
+    asked = admin.describe_topics(TopicCollection([kafka.raw_topic]), request_timeout=_DESCRIBED_WITHIN_S)
+    try:
+        told = str(asked[kafka.raw_topic].result().topic_id)
+    except KafkaException as error:
+        raise BrokerUnreachable(f"cannot ask for the id of {kafka.raw_topic} ({error.args[0].str()})") from error
+    return None if told == _NO_ID else told
 
 
 def check_topics(metadata: ClusterMetadata, kafka: KafkaSettings, worker: WorkerSettings) -> int:

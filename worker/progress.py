@@ -28,6 +28,8 @@ class Progress:
         """Partition -> the offset that must come next."""
         self.published: dict[tuple[int, int], Counted] = {}
         """(partition, offset) -> outcome that stood on the topics when the partition was assigned."""
+        self.topic_id: str | None = None
+        """Of the raw topic, when its partitions were assigned."""
         self.dead_generation: int | None = None
         """Consumer generation whose partitions have been revoked."""
         self.publishing = asyncio.Lock()

@@ -18,10 +18,9 @@ class RawRecord(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...]
     timestamp_s: float
 
-    @property
-    def source(self) -> Source:
+    def source(self, topic_id: str | None) -> Source:
         """Its identity."""
-        return Source(topic=self.topic, partition=self.partition, offset=self.offset)
+        return Source(topic=self.topic, partition=self.partition, offset=self.offset, topic_id=topic_id)
 
 
 class Counted(NamedTuple):

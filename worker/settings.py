@@ -168,6 +168,9 @@ class WorkerSettings(BaseSettings):
         65_536, ge=0, description="texts whose answers are kept, so that repeats are not scored again; 0: none"
     )
     bucket_s: float = Field(10.0, gt=0, description="size of a time bucket of the table, seconds")
+    raw_topic_moved: bool = Field(
+        False, description="the raw topic has another id than what was counted, but its offsets: go on with it"
+    )
     retention_s: float = Field(3600.0, gt=0, description="how long buckets are kept, seconds")
     event_time: Literal["kafka", "created_at"] = Field("kafka", description="the clock that decides a tweet's window")
     include_text: bool = Field(False, description="put the raw text into the events")

@@ -72,6 +72,15 @@ def wanted_topics(kafka: KafkaSettings, worker: WorkerSettings, retention_days: 
     )
 
 
+def made_anew(kafka: KafkaSettings, evidence: str) -> TopicsUnfit:
+    """The error for a raw topic at whose offsets stand other tweets than were counted or published."""
+    return TopicsUnfit(
+        f"{evidence}: the topic was made anew. Make {kafka.emotion_topic} and {kafka.dead_topic} anew too or name "
+        "others, since their events name the old offsets, and start with another --app-id. If it was moved with its "
+        "offsets instead, say --raw-topic-moved"
+    )
+
+
 def durability(replication: int | None) -> dict[str, str]:
     """Where three copies are asked for two must have a record before it counts as written.
 

@@ -78,12 +78,12 @@ class Subject:
         assert len(outcome.value) + len(outcome.key or b"") < LARGEST_RECORD_BYTES, "too large for a broker"
         if outcome.counted.label is not None:
             event = EmotionEvent.model_validate_json(outcome.value)
-            assert event.id == record.source.id
+            assert event.id == record.source(None).id
             assert event.label == EMOTIONS[outcome.counted.label]
             self.outcomes["event"] += 1
             return
         letter = DeadLetter.model_validate_json(outcome.value)
-        assert letter.id == record.source.id
+        assert letter.id == record.source(None).id
         assert letter.original_bytes == (None if record.value is None else record.value[:MAX_ORIGINAL_BYTES])
         assert letter.reason is outcome.reason
         assert letter.reason is not Reason.ENGINE_FAILED, letter.detail

@@ -40,6 +40,10 @@ def labelled(stream: Stream, offset: int, partition: int = 0) -> bytes:
     return outcome(stream, offset, partition, label=label, confidence=0.5, abstained=offset % 2 == 0)
 
 
+def published(stream: Stream, starts: dict[int, int]) -> dict[tuple[int, int], Counted]:
+    return PublishedTail(stream.kafka).read(starts, {}).outcomes
+
+
 def test_events_and_dead_letters_from_the_start_on_are_found_and_older_ones_are_not(
     stream: Stream, write: Callable[[str, int, Iterable[bytes]], None]
 ) -> None:
@@ -47,7 +51,7 @@ def test_events_and_dead_letters_from_the_start_on_are_found_and_older_ones_are_
     write(stream.kafka.emotion_topic, 0, (labelled(stream, offset) for offset in (3, 4, 6)))
     write(stream.kafka.dead_topic, 0, [outcome(stream, 5, reason="not_json")])
     write(stream.kafka.emotion_topic, 1, [labelled(stream, 2, partition=1)])
-    assert PublishedTail(stream.kafka).read({0: 4, 1: 3, 2: 0}) == {
+    assert published(stream, {0: 4, 1: 3, 2: 0}) == {
         (0, 4): Counted(MOMENT_S, 4, 0.5, abstained=True),
         (0, 5): Counted(MOMENT_S, None),
         (0, 6): Counted(MOMENT_S, 0, 0.5, abstained=True),
@@ -59,7 +63,7 @@ def test_it_reads_as_far_back_as_the_start_lies(
 ) -> None:
     stream.produce([b"x"] * 4 * 3_000)
     write(stream.kafka.emotion_topic, 0, (labelled(stream, offset) for offset in range(3_000)))
-    found = PublishedTail(stream.kafka).read({0: 100})
+    found = published(stream, {0: 100})
     assert sorted(found) == [(0, offset) for offset in range(100, 3_000)]
 
 
@@ -79,11 +83,38 @@ def test_what_others_wrote_on_our_topic_says_nothing(
         outcome(stream, 1, event_time="yesterday"),
     ]
     write(stream.kafka.emotion_topic, 0, [*foreign, labelled(stream, 2)])
-    assert list(PublishedTail(stream.kafka).read({0: 0})) == [(0, 2)]
+    assert list(published(stream, {0: 0})) == [(0, 2)]
 
 
 def test_a_start_behind_the_end_of_the_raw_topic_is_refused_with_what_to_do(stream: Stream) -> None:
     stream.produce([b"x"] * 40)
-    assert PublishedTail(stream.kafka).read({0: 10}) == {}
+    assert published(stream, {0: 10}) == {}
     with pytest.raises(TopicsUnfit, match=r"offset 10 of .*\.raw\[0\] is counted, but it ends at \d+: .*--app-id"):
-        PublishedTail(stream.kafka).read({0: 11})
+        published(stream, {0: 11})
+
+
+def test_a_raw_topic_with_another_id_than_was_counted_or_last_published_is_refused_unless_it_was_moved(
+    stream: Stream, write: Callable[[str, int, Iterable[bytes]], None]
+) -> None:
+    stream.produce([b"x"] * 40)
+    tail, moved = PublishedTail(stream.kafka), PublishedTail(stream.kafka, moved=True)
+    topic_id = tail.read({0: 4}, {0: None}).topic_id
+    assert topic_id is not None
+    assert tail.read({0: 4}, {0: topic_id}) == (topic_id, {})
+    with pytest.raises(
+        TopicsUnfit, match=r"has the id .*; of \[0\] tweets of before were counted: .*--raw-topic-moved"
+    ):
+        tail.read({0: 4}, {0: "before"})
+    assert moved.read({0: 4}, {0: "before"}) == (topic_id, {})
+    write(stream.kafka.dead_topic, 0, [of_topic("before", stream, 3)])
+    with pytest.raises(TopicsUnfit, match=r"of \[0\] tweets of before were published"):
+        tail.read({0: 4}, {0: topic_id})
+    assert tail.read({1: 4}, {}) == (topic_id, {})
+    assert moved.read({0: 4}, {0: topic_id}) == (topic_id, {})
+    write(stream.kafka.emotion_topic, 0, [of_topic(topic_id, stream, 4)])
+    assert list(tail.read({0: 4}, {0: topic_id}).outcomes) == [(0, 4)]
+
+
+def of_topic(topic_id: str, stream: Stream, offset: int) -> bytes:
+    source = {"topic": stream.kafka.raw_topic, "partition": 0, "offset": offset, "topic_id": topic_id}
+    return outcome(stream, offset, source=source, label="joy", confidence=0.5, abstained=False)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.counts import Row, RowKey, bucket_of, count_outcomes, is_newer, new_row, positions, sum_window
+from worker.counts import Row, RowKey, bucket_of, count_outcomes, is_newer, new_row, positions, sum_window, topic_ids
 from worker.records import Counted, Outcome
 
 BUCKET_S = 10.0
@@ -72,6 +72,15 @@ def test_the_position_outlives_all_rows_of_a_batch_but_its_newest() -> None:
     rows = dict(count_outcomes([outcome(7, 2000.0, 1), outcome(8, 1000.0, 1)], {}, BUCKET_S, lambda _: 0.0))
     newest = {key: row for key, row in rows.items() if key[1][0] == 2000.0}
     assert positions(newest) == {0: 9}
+
+
+def test_a_position_tells_the_topic_that_it_is_of() -> None:
+    rows = dict(count_outcomes([outcome(0, 1000.0, 1)], {}, BUCKET_S, lambda _: 0.0, "first"))
+    rows |= count_outcomes([outcome(1, 1010.0, 1)], rows, BUCKET_S, lambda _: 0.0, "second")
+    late = rows | dict(count_outcomes([outcome(2, 1001.0, 1)], rows, BUCKET_S, lambda _: 0.0, "third"))
+    before = {(1, bucket_of(1000.0, BUCKET_S)): new_row() | {"o": 4, "done": 4}}
+    assert topic_ids(rows | before) == {0: "second", 1: None}
+    assert topic_ids(late) == {0: "third"}
 
 
 def test_rows_only_grow() -> None:
