@@ -87,10 +87,8 @@ class PublishedTail:
 
     def _check_id(self, is_now: str | None, was: str | None, partition: int, what: str) -> None:
         if None not in {is_now, was} and is_now != was and not self._moved:
-            raise made_anew(
-                self._kafka,
-                f"{self._kafka.raw_topic} has the id {is_now}; of [{partition}] tweets of {was} were {what}",
-            )
+            evidence = f"has the id {is_now}, but what was {what} of partition {partition} is of {was}"
+            raise made_anew(self._kafka, f"{self._kafka.raw_topic} {evidence}")
 
     def _check_start(self, consumer: Consumer, partition: int, start: int) -> None:
         """The last counted record must stand on the raw topic, be older than all that is kept, or be its very end."""

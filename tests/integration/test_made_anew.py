@@ -48,5 +48,5 @@ def test_a_worker_goes_on_with_no_other_raw_topic_than_that_which_it_counted_or_
     assert stream.process is not None
     assert stream.process.wait(START_BOUND_S) == TopicsUnfit.exit_code
     said = stream.log.read_text()
-    assert f"were {known_by}: the topic was made anew" in said
-    assert "--raw-topic-moved" in said
+    assert f"but what was {known_by} of partition" in said
+    assert "the topic was made anew" in said
