@@ -50,3 +50,18 @@ def test_a_worker_goes_on_with_no_other_raw_topic_than_that_which_it_counted_or_
     said = stream.log.read_text()
     assert f"but what was {known_by} of partition" in said
     assert "the topic was made anew" in said
+
+
+def test_a_raw_topic_that_was_moved_with_its_offsets_is_gone_on_with(stream: Stream) -> None:
+    stream.produce(tweets(40))
+    stream.start()
+    stream.check_exact(40)
+    stream.terminate()
+    make_anew(stream, stream.kafka.raw_topic)
+    stream.produce(tweets(80))
+    stream.start("--raw-topic-moved")
+    stream.check_exact(80)
+    stream.terminate()
+    stream.produce(tweets(40))
+    stream.start()
+    stream.check_exact(120)
