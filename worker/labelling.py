@@ -29,7 +29,7 @@ _LANGUAGE = re.compile(r"(?!und|mul|mis|zxx|art|q[a-t])[a-z]{2,3}")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The settings that decide what an outcome looks like."""
+    """What decides how an outcome looks, beside its record and the engine: settings, and the topic."""
 
     event_time: Literal["kafka", "created_at"] = "kafka"
     include_text: bool = False

@@ -59,6 +59,15 @@ def test_a_poison_tweet_is_isolated_and_the_others_are_labelled(engine: Engine, 
     assert type(error).__name__ in DeadLetter.model_validate_json(dead[0].value or b"").detail
 
 
+def test_events_and_letters_of_every_stage_name_the_topic_by_its_id(engine: Engine) -> None:
+    records = [
+        record(i, value) for i, value in enumerate((b"so happy", b'{"text": "cut', b"\xf0\x9f\x98\x82", b"poison"))
+    ]
+    outcomes = label_batch(records, Poisoned(engine), Rules(topic_id="of-the-topic"), {}, lambda: NOW_S)
+    assert len({outcome.reason for outcome in outcomes}) == len(records)
+    assert [json.loads(outcome.value or b"")["source"]["topic_id"] for outcome in outcomes] == ["of-the-topic"] * 4
+
+
 def test_what_was_published_before_is_counted_as_published_and_not_scored_again(engine: Engine) -> None:
     before = Counted(NOW_S - 60, 4, 0.9)
     (outcome,) = label_batch([record(3, b"poison")], Poisoned(engine), Rules(), {(0, 3): before}, lambda: NOW_S)
