@@ -54,9 +54,17 @@ def ece_by_chance(confidence: NDArray[np.float32], seed: int = 13) -> float:
     return float(np.mean(list(draws)))
 
 
-def without_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """What the softmax would have given before its logits were divided by ``temperature``; float32 ``[n, 6]``."""
-    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)) * temperature
+def retempered(
+    probabilities: NDArray[np.float32], was: float, becomes: float | NDArray[np.float64] = 1.0
+) -> NDArray[np.float32]:
+    """What the softmax would have given with the temperature ``becomes`` instead of ``was``; float32 ``[n, 6]``.
+
+    Args:
+        probabilities: float32 ``[n, 6]``.
+        was: the temperature that they were computed with.
+        becomes: one for all, or ``[n, 1]``.
+    """
+    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)) * (was / becomes)
     return softmax(logits.astype(np.float32))
 
 

@@ -59,8 +59,9 @@ them. ECE: how far the confidence is from the share of right answers, after the 
 |---|---|---|---|---|---|
 {figures}
 
-Test rows took part in nothing. Validation rows chose the epoch; the half of them that fitted the temperature is not in
-the table. Under a confidence of {abstain_threshold} it abstains: the label is still there, marked.
+Test rows took part in nothing. Validation rows chose the epoch and fitted the temperature; in the table each half of
+them has the temperature that the other half gives. Under a confidence of {abstain_threshold} it abstains: the label
+is still there, marked.
 {agreement}
 
 ## Data

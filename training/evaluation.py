@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.emotions import EMOTIONS
-from training.calibration import ece, without_temperature
+from training.calibration import ece, retempered
 from training.files import replaced
 from training.labelled import Labelled
 from training.metrics import answers, auroc, figures
@@ -95,7 +95,7 @@ def measure(engine: Engine, labelled: Labelled, probabilities: NDArray[np.float3
     _, _, right = answers(probabilities, labelled.accepted)
     result |= {
         "sha256": labelled.sha256,
-        "ece_before_temperature": ece(without_temperature(probabilities, temperature), right),
+        "ece_before_temperature": ece(retempered(probabilities, temperature), right),
         "abstained": float((probabilities.max(axis=1) < threshold).mean()),
         "tweets_per_second": round(len(labelled.texts) / seconds, 1),
         "slices": slices(labelled.texts, probabilities, labelled.accepted),

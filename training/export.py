@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from schemas.bundle import Agreement, BundleManifest, DataRef, Metrics, Profile
 from schemas.emotions import EMOTIONS
-from training.calibration import LEAST_ROWS_TO_FIT, best_temperature
+from training.calibration import LEAST_ROWS_TO_FIT, best_temperature, retempered
 from training.card import card
 from training.data.prepare import fingerprint
 from training.data.rows import TARGETS, is_certain
@@ -67,17 +67,16 @@ class Candidate:
 def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_version: str) -> BundleManifest:
     """Write the bundle if its served answers keep the rules; golden cases come from the served engine.
 
-    The temperature is fitted on half of the validation rows in ``rows``, those judged by people where there are
-    enough; the figures are of the other half and of the test splits, all of the served engine.
+    The temperature is fitted on the validation rows in ``rows``, those judged by people where there are enough. The
+    figures are of the served engine, on the test splits and on the validation rows, there of each half with the
+    temperature that the other half gives.
 
     Raises:
         ExportRefused: less than 99 % of labels kept, more than 0.2 points of accuracy lost, or an answer changed with
             its batch.
     """
     validation = rows[(rows["split"] == "val") & is_certain(rows)]
-    fitted, judged = _is_fit_half(validation), validation["source"].isin(JUDGED_BY_PEOPLE).to_numpy()
-    calibration = fitted & judged if (fitted & judged).sum() >= LEAST_ROWS_TO_FIT else fitted
-    accepted = validation[TARGETS].to_numpy() > 0
+    temperature, of_others = _temperatures(candidate.logits, validation)
     fields: dict[str, Any] = {
         "name": candidate.name,
         "version": bundle_version,
@@ -86,7 +85,7 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
         "base_model": candidate.base_model,
         "max_tokens": candidate.max_tokens,
         "precision": candidate.precision,
-        "temperature": best_temperature(candidate.logits[calibration], accepted[calibration]),
+        "temperature": temperature,
         "abstain_threshold": 0.4,
         "architecture": candidate.architecture,
         "libraries": {name: version(name) for name in ("numpy", _RUNTIME[candidate.kind], "tokenizers")},
@@ -100,15 +99,21 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
             {"text": text, "probabilities": [round(float(p), 6) for p in row]}
             for text, row in zip(GOLDEN_TEXTS, engine.predict(GOLDEN_TEXTS), strict=True)
         ]
-        fields["agreement"] = _agreement(engine, validation, candidate, fields["temperature"])
-        fields["metrics"] = tuple(_metrics(engine, rows, validation[~fitted]))
+        fields["agreement"] = _agreement(engine, validation, candidate, temperature)
+        fields["metrics"] = tuple(_metrics(engine, rows, validation, of_others))
         fields["profile"] = _profile(engine, rows)
     return _write(folder, fields, candidate.files, golden, card=card(fields, rows, candidate.made))
 
 
-def _is_fit_half(frame: pd.DataFrame) -> NDArray[np.bool_]:
-    """Half of the groups, by their hash."""
-    return np.asarray(pd.util.hash_pandas_object(frame["group"], index=False) % 2 == 0)
+def _temperatures(logits: NDArray[np.float32], validation: pd.DataFrame) -> tuple[float, NDArray[np.float64]]:
+    """The temperature that the validation rows give, and for each row ``[n]`` that of the half which it is not in."""
+    accepted = validation[TARGETS].to_numpy() > 0
+    halves = np.asarray(pd.util.hash_pandas_object(validation["group"], index=False) % 2 == 0)
+    fit = validation["source"].isin(JUDGED_BY_PEOPLE).to_numpy()
+    if min((fit & halves).sum(), (fit & ~halves).sum()) < LEAST_ROWS_TO_FIT:
+        fit = np.ones_like(fit)
+    of_half, of_other_half = (best_temperature(logits[fit & half], accepted[fit & half]) for half in (halves, ~halves))
+    return best_temperature(logits[fit], accepted[fit]), np.where(halves, of_other_half, of_half)
 
 
 def _write(
@@ -150,18 +155,23 @@ def _accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.float32]) 
     return float((targets[np.arange(len(targets)), probabilities.argmax(1)] > 0).mean())
 
 
-def _metrics(engine: Engine, rows: pd.DataFrame, validation: pd.DataFrame) -> list[Metrics]:
+def _metrics(
+    engine: Engine, rows: pd.DataFrame, validation: pd.DataFrame, temperatures: NDArray[np.float64]
+) -> list[Metrics]:
     tests = rows[(rows["split"] == "test") & is_certain(rows)]
-    parts = [(source, "validation", part) for source, part in validation.groupby("source")]
-    parts += [(source, "test", part) for source, part in tests.groupby("source")]
     found = []
-    for source, split, part in parts:
-        if len(part) < LEAST_ROWS_OF_A_FIGURE:
-            continue
-        one = figures(engine.predict_cleaned(list(part["cleaned"])), part[TARGETS].to_numpy() > 0)
-        data = DataRef(name=str(source), split=split, rows=len(part), sha256=fingerprint(part))
-        wanted = ("accuracy", "macro_f1", "macro_precision", "weighted_f1", "ece")
-        found.append(Metrics(data=data, **{name: one[name] for name in wanted}))
+    for split, held_out in (("validation", validation), ("test", tests)):
+        probabilities = engine.predict_cleaned(list(held_out["cleaned"]))
+        if split == "validation":
+            probabilities = retempered(probabilities, engine.manifest.temperature, temperatures[:, None])
+        for source, places in held_out.reset_index(drop=True).groupby("source").indices.items():
+            if len(places) < LEAST_ROWS_OF_A_FIGURE:
+                continue
+            part = held_out.iloc[places]
+            one = figures(probabilities[places], part[TARGETS].to_numpy() > 0)
+            data = DataRef(name=str(source), split=split, rows=len(part), sha256=fingerprint(part))
+            wanted = ("accuracy", "macro_f1", "macro_precision", "weighted_f1", "ece")
+            found.append(Metrics(data=data, **{name: one[name] for name in wanted}))
     return found
 
 

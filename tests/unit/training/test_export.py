@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -11,8 +12,11 @@ from tests.encoders import build_bert, write_rows
 from training.__main__ import main
 from training.bundling import export_run
 from training.card import _base
+from training.data.rows import TARGETS
 from training.errors import DataUnreadable, ExportRefused, FolderTaken
+from training.export import _temperatures
 from training.pipeline import train_encoder
+from worker.inference.engine import softmax
 
 
 def prepared(folder: Path, rows: int = 300) -> Path:
@@ -68,3 +72,30 @@ def test_only_a_base_that_is_known_by_its_full_name_is_credited() -> None:
     assert "Pennington" in _base("glove.6B.100d.f16.npz")
     assert "all-mpnet-base-v2 (sentence" in _base("sentence-transformers/all-mpnet-base-v2")
     assert _base("microsoft/mpnet-base") == "microsoft/mpnet-base, whose licence is that of where it came from"
+
+
+def test_the_temperature_is_of_all_held_out_rows_that_people_judged_and_no_row_foretells_its_own() -> None:
+    random = np.random.default_rng(7)
+    logits = random.normal(0, 2, (1200, 6)).astype(np.float32)
+    given = [random.choice(6, p=p) for p in softmax(logits)]
+    rows = pd.DataFrame(np.eye(6, dtype=np.float32)[given], columns=TARGETS).assign(
+        source=["semeval"] * 600 + ["dair"] * 600, group=[f"group {i}" for i in range(1200)]
+    )
+    logits[:600] *= 3
+    whole, of_others = _temperatures(logits, rows)
+    assert whole == pytest.approx(3, rel=0.15)
+    assert len(np.unique(of_others)) == 2
+    assert of_others.min() < whole < of_others.max()
+    first = of_others == of_others[0]
+    rows.loc[first, TARGETS] = np.eye(6)[logits[first].argmax(axis=1)]  # as if each of these answers were right
+    assert _temperatures(logits, rows)[1][first] == pytest.approx(of_others[first])
+    assert (_temperatures(logits, rows)[1][~first] < of_others[~first]).all()
+
+
+def test_few_rows_that_people_judged_leave_the_temperature_to_all() -> None:
+    rows = pd.DataFrame(np.eye(6, dtype=np.float32)[[1] * 200], columns=TARGETS).assign(
+        source=["semeval"] * 40 + ["dair"] * 160, group=[f"group {i}" for i in range(200)]
+    )
+    logits = np.tile(np.array([1.0, 0, 0, 0, 0, 0], np.float32), (200, 1))  # wrong on every row
+    logits[:40, 1] = 2  # right where people judged
+    assert _temperatures(logits, rows)[0] > 1  # of those 40 alone it were far below

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from training.calibration import best_temperature, coverage_curve, ece, ece_by_chance, reliability, without_temperature
+from training.calibration import best_temperature, coverage_curve, ece, ece_by_chance, reliability, retempered
 from training.evaluation import slices
 from training.metrics import answers, auroc, difference_95, figures, intervals, macro_f1, mcnemar
 from worker.inference.engine import softmax
@@ -52,9 +52,7 @@ def test_the_temperature_undoes_what_made_the_confidences_too_high() -> None:
     assert best_temperature(logits * 3, accepted) == pytest.approx(3, rel=0.15)
     right = answers(softmax(logits), accepted)[2]
     assert ece(softmax(logits), right) < 0.03 < ece(softmax(logits * 3), right)
-    assert ece(without_temperature(softmax(logits), 3.0), right) == pytest.approx(
-        ece(softmax(logits * 3), right), abs=1e-3
-    )
+    assert ece(retempered(softmax(logits), 3.0), right) == pytest.approx(ece(softmax(logits * 3), right), abs=1e-3)
 
 
 def test_few_rows_change_no_temperature() -> None:
