@@ -49,7 +49,7 @@ class Agreement(BaseModel):
 
 
 class Profile(BaseModel):
-    """What the training data looked like, the reference for drift on the live stream."""
+    """What the training data looked like to the model, for a person who reads the manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -22,7 +22,9 @@ class Timings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    queued_ms: float = Field(ge=0, description="From the Kafka timestamp of the raw record to the start of its batch.")
+    queued_ms: float = Field(
+        ge=0, description="From the Kafka timestamp of the raw record to the start of its batch; 0 if that is absurd."
+    )
     scored_ms: float = Field(ge=0, description="Cleaning and inference of the whole batch the tweet was in.")
 
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 _V1_CREATED_AT = "%a %b %d %H:%M:%S %z %Y"
 _SPACE_BEFORE_OFFSET = re.compile(r"(?<=\d)\s+(?=[+-]\d{2}:?\d{2}$)")
 
+LONGEST_TEXT_CHARS = 25_000
+"""The platform's own limit for long posts."""
 LONGEST_NAME_CHARS = 500
 """A longer id, author or language is none; it would make an event that no broker takes."""
 

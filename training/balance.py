@@ -1,12 +1,11 @@
 """Targets and weights against uneven classes and overconfidence. Pure."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 ClassWeights = Literal["none", "balanced", "effective"]
-CLASS_WEIGHTS: tuple[ClassWeights, ...] = get_args(ClassWeights)
 _BETA = 0.999
 
 

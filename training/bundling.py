@@ -11,12 +11,11 @@ import pandas as pd
 
 from schemas.bundle import BundleManifest
 from training.card import short_name
-from training.course import DAMAGE, RUN_FILE
+from training.course import DAMAGE, RUN_FILE, VOCABULARY_FILE
 from training.data.prepare import fingerprint
 from training.data.rows import read_rows, validation_rows
 from training.errors import DataUnreadable, ExportRefused, FolderTaken, SettingUnfit
 from training.export import Candidate, export
-from training.pipeline import VOCABULARY_FILE
 from training.pruning import prune
 from worker.inference.bundle import TOKENIZER_FILE, may_be_written
 from worker.inference.encoder import cpu_flags
@@ -34,6 +33,7 @@ def export_run(
     Raises:
         DataUnreadable: the prepared rows or the run are not there.
         FolderTaken: ``bundle`` holds something that is no bundle.
+        SettingUnfit: ``frequent`` for an LSTM.
         ExportRefused: the served model breaks a rule, not even fp32 keeps them all, there is no graph for this encoder,
             or the run learned from other rows than the prepared ones.
     """
@@ -118,6 +118,7 @@ def _encoders(
 def _lstm(rows: pd.DataFrame, run: Path, made: dict[str, Any], name: str) -> Candidate:
     from training import lstm, words  # noqa: PLC0415 - TensorFlow is loaded only here
     from training.graphs.lstm_graph import build_lstm_graph  # noqa: PLC0415 - as above
+    from worker.inference.lstm import GRAPH_FILE  # noqa: PLC0415 - ONNX Runtime
 
     kept = json.loads((run / VOCABULARY_FILE).read_text())
     sizes = lstm.LstmSizes(**made["sizes"])
@@ -130,7 +131,7 @@ def _lstm(rows: pd.DataFrame, run: Path, made: dict[str, Any], name: str) -> Can
     kernel, bias = model.get_layer("emotions").get_weights()
     graph = build_lstm_graph(model.get_layer("words").table(), lstm.layers_of(model), kernel, bias)
     tokenizer = words.build_tokenizer(vocabulary)
-    files = {"model.onnx": graph.SerializeToString(), TOKENIZER_FILE: tokenizer.to_str().encode()}
+    files = {GRAPH_FILE: graph.SerializeToString(), TOKENIZER_FILE: tokenizer.to_str().encode()}
     tokenizer.enable_truncation(sizes.max_tokens)
     probabilities = lstm.predict(model, words.encode(tokenizer, validation_rows(rows)["cleaned"]))
     return Candidate(

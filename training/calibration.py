@@ -81,9 +81,7 @@ def coverage_curve(probabilities: NDArray[np.float32], right: NDArray[np.bool_])
     return curve
 
 
-def best_temperature(
-    logits: NDArray[np.float32], accepted: NDArray[np.bool_], weights: NDArray[np.float32] | None = None
-) -> float:
+def best_temperature(logits: NDArray[np.float32], accepted: NDArray[np.bool_]) -> float:
     """The temperature (Guo et al. 2017) whose confidences best foretell which answers people accept; of few rows 1.
 
     It minimises the binary cross-entropy of the confidence against "the answer is one of the accepted labels": where
@@ -92,7 +90,6 @@ def best_temperature(
     Args:
         logits: float32 ``[n, 6]``.
         accepted: bool ``[n, 6]``.
-        weights: float32 ``[n]``, how much each row counts; default: all the same.
     """
     if len(logits) < LEAST_ROWS_TO_FIT:
         return 1.0
@@ -102,7 +99,6 @@ def best_temperature(
         scaled = logits.astype(np.float64) / np.exp(log_temperature)
         scaled -= scaled.max(axis=1, keepdims=True)
         confidence = np.clip(1 / np.exp(scaled).sum(axis=1), 1e-6, 1 - 1e-6)
-        losses = -np.where(right, np.log(confidence), np.log1p(-confidence))
-        return float(np.average(losses, weights=weights))
+        return -float(np.where(right, np.log(confidence), np.log1p(-confidence)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))

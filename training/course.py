@@ -21,6 +21,8 @@ from training.progress import watched
 
 BEGUN_FILE, RUN_FILE = "begun.json", "run.json"
 """What a run was begun with, and what it says of itself once it is finished."""
+VOCABULARY_FILE = "vocabulary.json"
+"""Of a run of an LSTM."""
 DAMAGE = (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError, BadZipFile)
 """What NumPy and torch raise on a file that is not whole."""
 Ids = list[list[int]]

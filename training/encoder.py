@@ -19,9 +19,12 @@ from training.files import named_if_full
 from training.memory import keep_freed_memory
 from training.progress import watched
 from worker.inference.cleaning import PLACEHOLDERS
+from worker.inference.encoder import computes_in_bf16, cpu_flags
 
 BEST_FILE = "best.pt"
 ENCODER_FOLDER = "encoder"
+_TEXTS_AT_ONCE = 64
+"""When it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,7 @@ def best_precision(cpu: Path = Path("/proc/cpuinfo")) -> torch.dtype:
     if torch.cuda.is_available():
         has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        flags = cpu.read_text(encoding="ascii", errors="replace").split() if cpu.exists() else []
-        has_bf16 = "avx512_bf16" in flags or "amx_bf16" in flags
+        has_bf16 = computes_in_bf16(cpu_flags(cpu))
     return torch.bfloat16 if has_bf16 else torch.float32
 
 
@@ -169,7 +171,6 @@ def load_run(run: Path) -> tuple[Any, EncoderClassifier]:
 def predict_logits(
     model: EncoderClassifier,
     ids: list[list[int]],
-    batch: int = 64,
     dtype: torch.dtype | None = None,
     title: str = "validation",
 ) -> NDArray[np.float32]:
@@ -177,7 +178,7 @@ def predict_logits(
     out = np.empty((len(ids), 6), np.float32)
     device, dtype = next(model.parameters()).device, dtype or best_precision()
     model.eval()
-    chunks = bucketed(ids, batch)
+    chunks = bucketed(ids, _TEXTS_AT_ONCE)
     inferring, precision = torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
     with inferring, precision, watched(title, of=len(chunks)) as advance:
         for chunk in chunks:

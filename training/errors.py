@@ -22,7 +22,7 @@ class TooFewRows(TrainingError):
 
 
 class ExportRefused(TrainingError):
-    """The served model would break the precision rule or the batch-independence rule."""
+    """A run cannot become a bundle: of other rows, of a make without a graph, or with answers that break a rule."""
 
 
 class HubUnreachable(TrainingError):

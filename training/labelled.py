@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.labels import Names, check_known, target_of
-from training.data.rows import NONE_OF_SIX, TARGETS, Target, read_rows
+from training.data.rows import LARGEST_OF_NONE, TARGETS, Target, is_certain, read_rows
 from training.data.tables import Columns, read_table
 from training.errors import TooFewRows
-
-_NONE = max(NONE_OF_SIX) + 1e-6
-"""A target whose largest part is no larger says that a text carries none of the six."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def from_prepared(folder: Path, split: str, source: str | None = None) -> Iterat
     """
     frame = read_rows(folder)
     frame = frame[(frame["split"] == split) & frame[TARGETS[0]].notna()]
-    is_some = frame[TARGETS].max(axis=1) > _NONE
+    is_some = is_certain(frame)
     found = [
         (str(name), part)
         for name, part in frame.groupby("source")
@@ -78,8 +75,8 @@ def from_prepared(folder: Path, split: str, source: str | None = None) -> Iterat
 
 
 def _labelled(name: str, pairs: Sequence[tuple[str, Target]]) -> Labelled:
-    certain = [(text, target) for text, target in pairs if max(target) > _NONE]
+    certain = [(text, target) for text, target in pairs if max(target) > LARGEST_OF_NONE]
     if not certain:
         raise TooFewRows(f"{name} holds no rows with one of the six; check its labels, or map them with --labels")
-    empty = [text for text, target in pairs if max(target) <= _NONE]
+    empty = [text for text, target in pairs if max(target) <= LARGEST_OF_NONE]
     return Labelled(name, [text for text, _ in certain], np.asarray([t for _, t in certain]) > 0, empty)

@@ -24,7 +24,8 @@ WEIGHT_OF_NONE_TAUGHT = 0.5
 TEACHER_SHARE = 0.6
 """How much of a labelled row's target comes from the teacher (Hinton et al. 2015)."""
 TEACHER_SHARE_OF_NONE = 0.3
-LEAST_ROWS_TO_FIT = 100
+LEAST_ROWS_OF_A_SOURCE = 100
+_SEED_OF_SHARES = 5
 LIKE = {"reddit": "goemotions"}
 """Unlabelled sources whose texts are like those of a labelled one; the others are like what people judged."""
 
@@ -57,9 +58,12 @@ def plain_lesson(rows: pd.DataFrame) -> Lesson:
     return Lesson(learned, train[TARGETS].to_numpy(np.float32), weights)
 
 
-def taught_rows(rows: pd.DataFrame, unlabelled_share: float, seed: int) -> NDArray[np.bool_]:
-    """The training rows and a share of the unlabelled ones, bool ``[rows]``; the same ones for the same seed."""
-    drawn = np.random.default_rng(seed).random(len(rows)) < unlabelled_share
+def taught_rows(rows: pd.DataFrame, unlabelled_share: float) -> NDArray[np.bool_]:
+    """The training rows and a share of the unlabelled ones, bool ``[rows]``; always the same ones.
+
+    A run's seed does not change them: what teachers said of them is kept.
+    """
+    drawn = np.random.default_rng(_SEED_OF_SHARES).random(len(rows)) < unlabelled_share
     return np.asarray((rows["split"] == "train") | ((rows["split"] == "unlabelled") & drawn))
 
 
@@ -152,9 +156,9 @@ def _of_each_source(rows: pd.DataFrame, fitted: Callable[[NDArray[np.bool_]], T]
     own = {
         str(source): fitted(held_out & (sources == source))
         for source in np.unique(sources)
-        if (held_out & (sources == source)).sum() >= LEAST_ROWS_TO_FIT
+        if (held_out & (sources == source)).sum() >= LEAST_ROWS_OF_A_SOURCE
     }
-    other = fitted(judged if judged.sum() >= LEAST_ROWS_TO_FIT else held_out)
+    other = fitted(judged if judged.sum() >= LEAST_ROWS_OF_A_SOURCE else held_out)
     found: dict[str, T] = {}
     for source in np.unique(sources):
         origin = str(source).removesuffix(VARIED)

@@ -38,7 +38,6 @@ PRESETS = {
 }
 
 
-@keras.saving.register_keras_serializable("training")
 class PartlyFrozenEmbedding(keras.layers.Layer):
     """Frozen rows plus a trained correction for the few first rows after padding.
 

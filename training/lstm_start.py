@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from training import words
-from training.course import DAMAGE, RUN_FILE
+from training.course import DAMAGE, RUN_FILE, VOCABULARY_FILE
 from training.errors import DataUnreadable
 from training.graphs.lstm_graph import LstmWeights, read_lstm_graph
 from training.lstm import BEST_FILE, LstmSizes, build_model
 from worker.inference.bundle import TOKENIZER_FILE, read_bundle
 from worker.inference.lstm import GRAPH_FILE
-
-VOCABULARY_FILE = "vocabulary.json"
 
 
 @dataclass(frozen=True, slots=True)

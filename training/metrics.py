@@ -24,6 +24,8 @@ _CLASSES = len(EMOTIONS)
 def figures(probabilities: NDArray[np.float32], accepted: NDArray[np.bool_]) -> dict[str, Any]:
     """All figures of one test.
 
+    Each row has one answer, so its micro recall is its accuracy; published figures name both.
+
     Args:
         probabilities: float32 ``[n, 6]``.
         accepted: bool ``[n, 6]``; an answer counts if its column is true. The class figures take the answer as the

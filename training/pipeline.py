@@ -9,14 +9,12 @@ from typing import Any
 import pandas as pd
 
 from schemas.bundle import MANIFEST_FILE
-from training.course import RUN_FILE, Course, Plan, begin
+from training.course import RUN_FILE, VOCABULARY_FILE, Course, Plan, begin
 from training.data.prepare import fingerprint
 from training.data.rows import TARGETS, read_rows, validation_rows
 from training.errors import DataUnreadable
 from training.files import replaced
 from training.lessons import Lesson, plain_lesson
-
-VOCABULARY_FILE = "vocabulary.json"
 
 
 def train_encoder(
@@ -36,8 +34,10 @@ def train_encoder(
     Raises:
         DataUnreadable: no encoder or run where one is named.
         SettingUnfit: ``start`` is of another base, or more layers are to be frozen than there are.
+        TooFewRows: no validation rows.
         FolderTaken: ``run`` was begun with other settings or rows, or another process is at work there.
         DiskFull: no room for a checkpoint.
+        Interrupted: by Ctrl-C; the same call goes on.
     """
     import torch  # noqa: PLC0415 - loaded only here
 
@@ -86,8 +86,10 @@ def train_lstm(
 
     Raises:
         DataUnreadable: neither ``start`` nor ``glove``, or one of them cannot be read.
+        TooFewRows: no validation rows.
         FolderTaken: ``run`` was begun with other settings or rows, or another process is at work there.
         DiskFull: no room for a checkpoint.
+        Interrupted: by Ctrl-C; the same call goes on.
     """
     from training import lstm, lstm_fitting, lstm_start, words  # noqa: PLC0415 - TensorFlow is loaded only here
 

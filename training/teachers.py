@@ -42,10 +42,8 @@ def teach(teachers: Sequence[Path], rows: pd.DataFrame, needed: NDArray[np.bool_
 
 
 def _remembered(path: Path, texts: list[str], cache: Path) -> Logits:
-    asked = pd.util.hash_pandas_object(pd.Series([_sha256(path), *texts]), index=False).to_numpy()
-    file = (
-        cache / f"teacher-{int(np.bitwise_xor.reduce(asked * np.arange(1, len(asked) + 1, dtype=np.uint64))):016x}.npy"
-    )
+    asked = hashlib.sha256("\n".join([_sha256(path), *texts]).encode("utf-8", "surrogatepass"))
+    file = cache / f"teacher-{asked.hexdigest()[:16]}.npy"
     if file.exists():
         known: Logits = np.load(file)
         return known

@@ -11,11 +11,14 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from training.errors import DataUnreadable
 from worker.inference.cleaning import PLACEHOLDERS
+from worker.inference.words import STANDS_FOR_NOTHING
 
 PAD, UNKNOWN = "<pad>", "<unk>"
 WIDTH = 100
 FREQUENT = 30_000
 """Of GloVe's words so many are kept whatever the training texts hold."""
+LEAST_OF_A_WORD, LEAST_OF_A_LETTER = 2, 10
+"""How often the training texts must hold a rarer word, and a single letter that GloVe's file lacks."""
 _CONTRACTIONS = (
     (r"\bcan't\b", "can not"), (r"\bwon't\b", "will not"), (r"\bshan't\b", "shall not"), (r"n't\b", " not"),
     (r"'m\b", " am"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'ll\b", " will"), (r"'d\b", " would"), (r"'s\b", ""),
@@ -60,9 +63,7 @@ def _glove_arrays(path: Path) -> tuple[list[str], NDArray[np.float16]]:
         return str(file["words"]).split("\n"), file["vectors"]
 
 
-def build_vocabulary(
-    cleaned: Iterable[str], glove: list[str], *, frequent: int, least_count: int = 2
-) -> tuple[list[str], list[str]]:
+def build_vocabulary(cleaned: Iterable[str], glove: list[str], *, frequent: int) -> tuple[list[str], list[str]]:
     """The vocabulary and, of it, the words that get trainable rows.
 
     All of GloVe's ``frequent`` most frequent words, and the rarer ones that occur in the training texts. Trainable:
@@ -71,10 +72,10 @@ def build_vocabulary(
     tokenizer = build_tokenizer([PAD, UNKNOWN])
     seen = Counter(word for text in cleaned for word in _split(tokenizer, text))
     known = set(glove)
-    one_letter = sorted(w for w, n in seen.items() if len(w) == 1 and w not in known and n >= least_count * 5)
+    one_letter = sorted(w for w, n in seen.items() if len(w) == 1 and w not in known and n >= LEAST_OF_A_LETTER)
     trained = [UNKNOWN, *PLACEHOLDERS, *one_letter]
     common = glove[:frequent]
-    rare = [word for word in glove[frequent:] if seen[word] >= least_count]
+    rare = [word for word in glove[frequent:] if seen[word] >= LEAST_OF_A_WORD]
     return [PAD, *trained, *common, *rare], trained
 
 
@@ -128,5 +129,6 @@ def initial_rows(vocabulary: list[str], glove: list[str], vectors: NDArray[np.fl
 
 
 def encode(tokenizer: Tokenizer, cleaned: Iterable[str]) -> list[list[int]]:
-    """Token ids of each text; a text without tokens becomes one unknown word."""
-    return [encoding.ids or [1] for encoding in tokenizer.encode_batch_fast(list(cleaned))]
+    """Token ids of each text, as the worker reads it."""
+    nothing = tokenizer.encode(STANDS_FOR_NOTHING).ids
+    return [encoding.ids or nothing for encoding in tokenizer.encode_batch_fast(list(cleaned))]

@@ -8,7 +8,7 @@ import asyncio
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ from worker.labelling import Rules, label_batch
 from worker.metrics import Metrics
 from worker.progress import Arrival
 from worker.publisher import Publisher, Record
-from worker.records import Outcome, RawRecord
+from worker.records import Counted, Outcome, RawRecord
 from worker.settings import KafkaSettings, WorkerSettings
 
 if TYPE_CHECKING:
@@ -172,14 +172,18 @@ class ScoreAgent:
         """Hand a batch to the engine's threads, behind those that are there; it ends after the one before it."""
         self._gathering.batch_began()
         records = [record for run in runs for record in run.records]
-        labelled = asyncio.get_running_loop().run_in_executor(self._model_threads, self._label, records)
-        self._finishing = asyncio.create_task(self._finish(runs, labelled, self._finishing))
-
-    def _label(self, records: list[RawRecord]) -> tuple[list[Outcome], float]:
-        started = time.perf_counter()
         progress = self._app.progress
         rules = replace(self._rules, topic_id=progress.topic_id)
-        outcomes = self._journal.label(records, self._serving(), rules, progress.published)
+        labelled = asyncio.get_running_loop().run_in_executor(
+            self._model_threads, self._label, records, rules, progress.published
+        )
+        self._finishing = asyncio.create_task(self._finish(runs, labelled, self._finishing))
+
+    def _label(
+        self, records: list[RawRecord], rules: Rules, published: Mapping[tuple[int, int], Counted]
+    ) -> tuple[list[Outcome], float]:
+        started = time.perf_counter()
+        outcomes = self._journal.label(records, self._serving(), rules, published)
         return outcomes, time.perf_counter() - started
 
     async def _finish(
@@ -267,7 +271,7 @@ class ScoreAgent:
 
 @contextmanager
 def _as_current(event: EventT[Any]) -> Iterator[None]:
-    """Table writes need a current event, and ``take`` runs us in another task than the stream (faust 497, 300)."""
+    """Table writes need a current event, and `_finish` runs in another task than the stream (faust 497, 300)."""
     token = _current_event.set(weakref.ref(event))
     try:
         yield

@@ -30,19 +30,51 @@ _PIECES_WAITING = 16
 
 
 class EmotionApp(faust.App):
-    """A Faust app that knows its raw topic, its table of counts and how far it has come."""
+    """A Faust app that knows its raw topic, its table of counts and how far it has come. Connects nowhere by itself.
 
-    raw_topic_name: str
-    counts_table: Any
-    rows: MutableMapping[RowKey, Row]
-    horizon: Horizon
-    drain_s: float
-    aiokafka_config: dict[str, Any]
+    Args:
+        partitions: of the raw topic.
+        clock: seconds since the epoch.
+    """
 
-    def __init__(self, *args: Any, tail: PublishedTail, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, kafka: KafkaSettings, worker: WorkerSettings, partitions: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(
+            worker.app_id,
+            broker=[f"kafka://{server}" for server in kafka.servers],
+            broker_credentials=_credentials(kafka),
+            datadir=str(worker.data_dir / "faust"),
+            store="memory://",
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            topic_partitions=partitions,
+            broker_session_timeout=_SESSION_TIMEOUT_S,
+            broker_heartbeat_interval=_HEARTBEAT_INTERVAL_S,
+            broker_commit_interval=worker.commit_interval_s,
+            broker_max_poll_records=1000,
+            consumer_max_fetch_size=_MAX_FETCH_BYTES,
+            consumer_auto_offset_reset="earliest",
+            stream_wait_empty=False,
+            stream_buffer_maxsize=_PIECES_WAITING,
+            stream_recovery_delay=0.0,
+            agent_supervisor="mode.CrashingSupervisor",
+            producer_acks=-1,
+            table_cleanup_interval=worker.bucket_s,
+            Table=MonotoneTable,
+            TableManager=PromptTableManager,
+        )
         self.progress = Progress()
-        self._tail = tail
+        self.raw_topic_name = kafka.raw_topic
+        self.horizon = Horizon(worker.retention_s, clock)
+        self.drain_s = worker.drain_s
+        self.aiokafka_config = _aiokafka_config(kafka)
+        self._tail = PublishedTail(kafka, moved=worker.raw_topic_moved)
+        self.sensors.add(_CrashOnSendError(self.crash))
+        self.counts_table: Any = self.Table(COUNTS_TABLE, partitions=partitions, default=None)
+        self.counts_table.tumbling(worker.bucket_s, expires=worker.retention_s)
+        self.rows: MutableMapping[RowKey, Row] = self.counts_table.data
 
     @property
     def exact_consumer(self) -> ExactConsumer:
@@ -111,48 +143,6 @@ class _CrashOnSendError(Sensor):
 
     def on_send_error(self, producer: ProducerT, exc: BaseException, state: Any) -> None:  # noqa: ARG002 - the sensor protocol
         asyncio.get_running_loop().create_task(self._crash_app(exc))
-
-
-def build_app(
-    kafka: KafkaSettings, worker: WorkerSettings, partitions: int, clock: Callable[[], float] = time.time
-) -> EmotionApp:
-    """Compose the app; ``partitions`` is the partition count of the raw topic. Connects nowhere."""
-    app = EmotionApp(
-        worker.app_id,
-        tail=PublishedTail(kafka, moved=worker.raw_topic_moved),
-        broker=[f"kafka://{server}" for server in kafka.servers],
-        broker_credentials=_credentials(kafka),
-        datadir=str(worker.data_dir / "faust"),
-        store="memory://",
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        topic_partitions=partitions,
-        broker_session_timeout=_SESSION_TIMEOUT_S,
-        broker_heartbeat_interval=_HEARTBEAT_INTERVAL_S,
-        broker_commit_interval=worker.commit_interval_s,
-        broker_max_poll_records=1000,
-        consumer_max_fetch_size=_MAX_FETCH_BYTES,
-        consumer_auto_offset_reset="earliest",
-        stream_wait_empty=False,
-        stream_buffer_maxsize=_PIECES_WAITING,
-        stream_recovery_delay=0.0,
-        agent_supervisor="mode.CrashingSupervisor",
-        producer_acks=-1,
-        table_cleanup_interval=worker.bucket_s,
-        Table=MonotoneTable,
-        TableManager=PromptTableManager,
-    )
-    app.raw_topic_name = kafka.raw_topic
-    app.horizon = Horizon(worker.retention_s, clock)
-    app.drain_s = worker.drain_s
-    app.aiokafka_config = _aiokafka_config(kafka)
-    app.sensors.add(_CrashOnSendError(app.crash))
-    table = app.Table(COUNTS_TABLE, partitions=partitions, default=None)
-    table.tumbling(worker.bucket_s, expires=worker.retention_s)
-    app.counts_table = table
-    app.rows = table.data
-    return app
 
 
 def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:

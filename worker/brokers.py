@@ -234,7 +234,7 @@ class ApacheKafka(LocalBroker):
     def _java(self) -> list[str]:
         if not list((self.home / "libs").glob("kafka_*.jar")):
             raise BrokerNotStarted(
-                f"no Apache Kafka at {self.home}: KAFKA_HOME must name an unpacked release, with its jars in libs/"
+                f"no Apache Kafka at {self.home}: --kafka-home (KAFKA_HOME) names an unpacked release (libs/*.jar)"
             )
         java = shutil.which("java")
         if java is None:

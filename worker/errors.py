@@ -25,8 +25,8 @@ class TopicsUnfit(WorkerError):
     exit_code = 78
 
 
-class PortInUse(WorkerError):
-    """The HTTP port is taken."""
+class CannotListen(WorkerError):
+    """The HTTP server cannot have its address or port."""
 
     exit_code = 73
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,14 +47,10 @@ class Gathering:
         max_batch: records in a batch at most.
         max_wait_s: how long a record waits for others, if the agent is free.
         room: `put` waits while so many records wait.
-        clock: monotonic seconds of the loop's timers; default: the running loop's.
     """
 
-    def __init__(
-        self, max_batch: int, max_wait_s: float, *, room: int, clock: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, max_batch: int, max_wait_s: float, *, room: int) -> None:
         self._max_batch, self._max_wait_s, self._room = max_batch, max_wait_s, room
-        self._clock = clock
         self._waiting: deque[tuple[float, Run]] = deque()
         self._count = 0
         self._on_their_way = 0
@@ -120,4 +116,4 @@ class Gathering:
         return batch
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time() if self._clock is None else self._clock()
+        return asyncio.get_running_loop().time()

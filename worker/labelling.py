@@ -12,6 +12,7 @@ import orjson
 from schemas.bundle import BundleManifest
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.emotions import EMOTIONS
+from schemas.tweet import LONGEST_TEXT_CHARS
 from worker.decode import Failure, Tweet, decode
 from worker.inference.cleaning import clean, has_words
 from worker.inference.engine import Engine
@@ -35,7 +36,7 @@ class Rules:
     include_text: bool = False
     abstain_threshold: float | None = None
     """Default: that of the bundle."""
-    max_text_chars: int = 25_000
+    max_text_chars: int = LONGEST_TEXT_CHARS
     languages: frozenset[str] = frozenset()
     """Primary subtags of the languages that are labelled; empty: all are."""
     topic_id: str | None = None
@@ -121,9 +122,13 @@ def event_time_s(record: RawRecord, tweet: Tweet | None, rules: Rules, now_s: fl
         tweet.created_at.timestamp() if tweet and tweet.created_at and rules.event_time == "created_at" else None
     )
     for candidate in (created_s, record.timestamp_s):
-        if candidate is not None and EARLIEST_EVENT_TIME_S <= candidate <= now_s + FUTURE_TOLERANCE_S:
+        if candidate is not None and _believable(candidate, now_s):
             return candidate
     return now_s
+
+
+def _believable(moment_s: float, now_s: float) -> bool:
+    return EARLIEST_EVENT_TIME_S <= moment_s <= now_s + FUTURE_TOLERANCE_S
 
 
 class _EventWriter:
@@ -144,6 +149,7 @@ class _EventWriter:
         label = row.index(confidence)
         moment_s = event_time_s(record, tweet, rules, self._ended_s)
         abstained = confidence < self._threshold
+        came_s = record.timestamp_s if _believable(record.timestamp_s, self._ended_s) else self._started_s
         event_id = f"{record.topic}-{record.partition}-{record.offset}"
         event = {
             "id": event_id,
@@ -162,7 +168,7 @@ class _EventWriter:
             "event_time": utc(moment_s),
             "scored_at": self._scored_at,
             "timings": {
-                "queued_ms": round(max(0.0, self._started_s - record.timestamp_s) * 1000, 3),
+                "queued_ms": round(max(0.0, self._started_s - came_s) * 1000, 3),
                 "scored_ms": self._scored_ms,
             },
             "author_id": tweet.author_id,

@@ -73,12 +73,12 @@ class Metrics:
         for outcome in outcomes:
             if outcome.value is None:
                 known += 1
-            elif outcome.counted.label is None:
-                dead[outcome.reason or "unknown"] += 1
-            else:
+            elif outcome.counted.label is not None:
                 labels[outcome.counted.label] += 1
                 confidence += outcome.counted.confidence
                 abstained += outcome.counted.abstained
+            elif outcome.reason is not None:
+                dead[outcome.reason] += 1
         if known:
             self._known.inc(known)
         for reason, tweets in dead.items():

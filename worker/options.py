@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -10,6 +11,14 @@ import click
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+
+KAFKA_HOME = click.option(
+    "--kafka-home",
+    type=click.Path(path_type=Path, exists=True),
+    envvar="KAFKA_HOME",
+    show_envvar=True,
+    help="use this unpacked Apache Kafka instead of the embedded broker",
+)
 
 
 class FiniteRange(click.FloatRange):

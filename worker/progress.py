@@ -21,7 +21,11 @@ class Arrival(Enum):
 
 
 class Progress:
-    """State that the agent, the consumer and the watchdog share; touched on the event loop only."""
+    """State that the agent, the consumer and the watchdog share; changed on the event loop only.
+
+    The threads of the model look up in ``published`` what stands at the offsets of their own batch, which stays there
+    until that batch is counted.
+    """
 
     def __init__(self) -> None:
         self.expected: dict[int, int] = {}

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from faust.types import StreamT
 
 from worker.agent import ScoreAgent
-from worker.app import EmotionApp, build_app
+from worker.app import EmotionApp
 from worker.clock import SteadyClock
 from worker.errors import BrokerUnreachable, WorkerError
 from worker.follower import Follower
@@ -73,7 +73,11 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
             return 0
         partitions = check_topics(metadata, kafka, worker)
         async with _following(Follower(kafka, worker, partitions, clock), stopping) as health.follower:
-            return await _label_stream(health, serving, metrics, kafka, worker, partitions, clock, stopping)
+            app = health.app = EmotionApp(kafka, worker, partitions, clock)
+            publisher = Publisher(kafka.client_config(), worker.delivery_timeout_s)
+            agent = ScoreAgent(app, lambda: serving.engine, publisher, metrics, kafka, worker, clock)
+            with _watching(app, health, serving, worker.bundle_check_s):
+                return await _label_stream(app, agent, kafka, worker, stopping)
     finally:
         await runner.cleanup()
 
@@ -116,19 +120,21 @@ async def _following(follower: Follower, stopping: asyncio.Event) -> AsyncIterat
         await task
 
 
+@contextlib.contextmanager
+def _watching(app: EmotionApp, health: Health, serving: Serving, bundle_check_s: float) -> Iterator[None]:
+    tasks = [asyncio.create_task(_watch(health)), asyncio.create_task(_reread(app, health))]
+    if bundle_check_s:
+        tasks.append(asyncio.create_task(_look_for_bundles(serving, bundle_check_s)))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 async def _label_stream(
-    health: Health,
-    serving: Serving,
-    metrics: Metrics,
-    kafka: KafkaSettings,
-    worker: WorkerSettings,
-    partitions: int,
-    clock: SteadyClock,
-    stopping: asyncio.Event,
+    app: EmotionApp, agent: ScoreAgent, kafka: KafkaSettings, worker: WorkerSettings, stopping: asyncio.Event
 ) -> int:
-    app = health.app = build_app(kafka, worker, partitions, clock)
-    publisher = Publisher(kafka.client_config(), worker.delivery_timeout_s)
-    agent = ScoreAgent(app, lambda: serving.engine, publisher, metrics, kafka, worker, clock)
     raw = app.topic(
         kafka.raw_topic,
         key_type=bytes,
@@ -141,17 +147,10 @@ async def _label_stream(
         await agent.run(stream)
 
     app.agent(raw, name="score")(score)
-    watching = [asyncio.create_task(_watch(health)), asyncio.create_task(_reread(app, health))]
-    if worker.bundle_check_s:
-        watching.append(asyncio.create_task(_look_for_bundles(serving, worker.bundle_check_s)))
-    try:
-        await _start(app, kafka)
-        log.info("worker started", brokers=kafka.bootstrap_servers, raw=kafka.raw_topic, http_port=worker.http_port)
-        await app.wait_for_stopped(stopping.wait())
-        return await _stop(app, agent, worker)
-    finally:
-        for task in watching:
-            task.cancel()
+    await _start(app, kafka)
+    log.info("worker started", brokers=kafka.bootstrap_servers, raw=kafka.raw_topic, http_port=worker.http_port)
+    await app.wait_for_stopped(stopping.wait())
+    return await _stop(app, agent, worker)
 
 
 async def _start(app: EmotionApp, kafka: KafkaSettings) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas import topics
+from schemas.tweet import LONGEST_TEXT_CHARS
 from worker.errors import SecretUnreadable
 
 DEFAULT_BUNDLE = Path(__file__).parent.parent / "bundles" / "lstm"
@@ -141,6 +142,10 @@ class KafkaSettings(BaseSettings):
         return context
 
 
+CONNECTION = tuple(name for name in KafkaSettings.model_fields if not name.endswith("_topic"))
+"""The settings of every command that talks to the brokers; each adds the topics that it reads or writes."""
+
+
 class WorkerSettings(BaseSettings):
     """What the worker does with the stream; environment ``WORKER_*``."""
 
@@ -178,7 +183,7 @@ class WorkerSettings(BaseSettings):
         None, ge=0, le=1, description="confidence below which an event abstains; default: the bundle's"
     )
     max_text_chars: int = Field(
-        25_000, gt=0, description="longer texts are dead letters (the platform's own limit for long posts)"
+        LONGEST_TEXT_CHARS, gt=0, description="longer texts are dead letters (the platform's own limit for long posts)"
     )
     languages: str | None = Field(
         None,

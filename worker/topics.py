@@ -13,6 +13,8 @@ from worker.settings import KafkaSettings, WorkerSettings
 
 _HOUR_MS: Final = 3_600_000
 _COPIES_FOR_TWO_IN_SYNC: Final = 3
+_BYTES_BY_DEFAULT: Final = 1_048_588
+"""Kafka's own ``max.message.bytes``."""
 LARGEST_LETTER_BYTES: Final = MAX_ORIGINAL_BYTES * 4 // 3 + 60_000
 """A dead letter with the longest original it keeps, in base64, and its other fields."""
 
@@ -67,7 +69,7 @@ def wanted_topics(kafka: KafkaSettings, worker: WorkerSettings, retention_days: 
     return (
         Topic(raw, kept),
         Topic(emotion, kept),
-        Topic(dead, kept | {"max.message.bytes": str(max(LARGEST_LETTER_BYTES, 1_048_588))}),
+        Topic(dead, kept | {"max.message.bytes": str(_BYTES_BY_DEFAULT)}),
         Topic(changelog, counts, holds_counts=True),
     )
 

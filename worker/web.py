@@ -13,7 +13,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.bundle import BundleManifest
-from worker.errors import PortInUse
+from worker.errors import CannotListen
 from worker.health import Health
 from worker.metrics import Metrics
 from worker.settings import WorkerSettings, read_secret
@@ -40,7 +40,7 @@ class WebSide:
         """Listen on the settings' address.
 
         Raises:
-            PortInUse: another process listens there.
+            CannotListen: the port is taken, or the address is none of this machine.
             SecretUnreadable: the token file cannot be read.
         """
         app = web.Application(middlewares=self._middlewares())
@@ -61,7 +61,7 @@ class WebSide:
         except OSError as error:
             await runner.cleanup()
             other = "--http-port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--http-host"
-            raise PortInUse(
+            raise CannotListen(
                 f"cannot listen on {host}:{port} ({error.strerror}); choose another with {other}"
             ) from error
         return runner

@@ -135,6 +135,8 @@ def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> Non
     assert "no rows of dair; its sources are" in invoke("train", "distilbert", *common, "--source", "dair").output
     taught = invoke("distill", *common, "--teacher", tmp_path, "--student", "encoder", "--patience", 3)
     assert "--patience is a setting of an LSTM" in taught.output
+    taught = invoke("distill", *common, "--teacher", tmp_path, "--student", "lstm", "--base", tmp_path)
+    assert "--base is a setting of an encoder" in taught.output
 
 
 def test_shares_that_leave_nothing_and_a_path_of_no_use_are_named(corpus: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import click
 
 from training.commands.options import (
     DATA,
+    DEFAULT_BASE,
     GLOVE,
     PREPARED,
     RUN_OUT,
@@ -16,7 +17,7 @@ from training.commands.options import (
     given,
     glove_path,
     lstm_options,
-    refuse_lstm_settings,
+    refuse_settings_of_another,
 )
 
 
@@ -38,8 +39,10 @@ from training.commands.options import (
 @click.option(
     "--student", type=click.Choice(["lstm", "encoder"]), required=True, help="encoder: DistilBERT or any other"
 )
-@click.option("--base", default="distilbert-base-uncased", show_default=True, help="of an encoder: Hub name or folder")
-@click.option("--preset", type=click.Choice(["product", "reference", "tiny"]), default="product", show_default=True)
+@click.option("--base", help=f"of an encoder: Hub name or folder; default: {DEFAULT_BASE}")
+@click.option(
+    "--preset", type=click.Choice(["product", "reference", "tiny"]), help="sizes of an LSTM; default: product"
+)
 @click.option(
     "--unlabelled-share",
     type=click.FloatRange(0, 1),
@@ -57,8 +60,8 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     start: Path | None,
     teachers: tuple[Path, ...],
     student: Literal["lstm", "encoder"],
-    base: str,
-    preset: str,
+    base: str | None,
+    preset: str | None,
     unlabelled_share: float,
     **sizes: Any,
 ) -> None:
@@ -71,10 +74,9 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     from training.teachers import teach
 
     chosen = given(**sizes)
-    if student == "encoder":
-        refuse_lstm_settings(chosen)
+    refuse_settings_of_another(student, chosen | given(base=base, preset=preset))
     rows = read_rows(prepared)
-    learned = taught_rows(rows, unlabelled_share, seed=5)
+    learned = taught_rows(rows, unlabelled_share)
     answers = teach(teachers, rows, learned | np.asarray(rows["split"] == "val"), out / "teachers")
     logits, weights = blend(rows, answers)
     for source, temperature in temperatures(rows, logits).items():
@@ -82,6 +84,8 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
         click.echo(f"{source}: {shares}; temperature {temperature:.3f}")
     lesson = replace(taught_lesson(rows, logits, learned), teachers=tuple(path.name for path in teachers))
     if student == "lstm":
-        train_lstm(prepared, glove_path(glove, data), out, preset=preset, lesson=lesson, start=start, **chosen)
+        train_lstm(
+            prepared, glove_path(glove, data), out, preset=preset or "product", lesson=lesson, start=start, **chosen
+        )
     else:
-        train_encoder(prepared, base, out, lesson=lesson, start=start, **chosen)
+        train_encoder(prepared, base or DEFAULT_BASE, out, lesson=lesson, start=start, **chosen)

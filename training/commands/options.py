@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -22,21 +22,28 @@ GLOVE = click.option(
     show_envvar=True,
     help="GloVe .txt or .npz; default: below --data",
 )
+DEFAULT_BASE = "distilbert-base-uncased"
 RUN_OUT = click.option("--out", type=FOLDER, required=True, help="run folder; an interrupted run resumes")
 
 START = click.option("--start", type=FOLDER, help="run or bundle whose weights to begin with")
 SOURCES = click.option("--source", "sources", multiple=True, help="learn from the rows of this source only; repeatable")
 _FITTING = (
-    click.option("--epochs", type=click.IntRange(1)),
-    click.option("--learning-rate", type=click.FloatRange(0, min_open=True)),
-    click.option("--batch", type=click.IntRange(1), help="texts a batch"),
+    click.option("--epochs", type=click.IntRange(1), help="at most; default: 8 for an LSTM, 2 for an encoder"),
+    click.option(
+        "--learning-rate",
+        type=click.FloatRange(0, min_open=True),
+        help="at its highest; default: 0.002 for an LSTM, 0.0001 for an encoder",
+    ),
+    click.option("--batch", type=click.IntRange(1), help="texts a batch; default: 128 for an LSTM, 32 for an encoder"),
     click.option(
         "--class-weights",
         type=click.Choice(["none", "balanced", "effective"]),
         help="rare classes count for more: balanced by their rows, effective by their effective number; default: none",
     ),
     click.option(
-        "--label-smoothing", type=click.FloatRange(0, 0.5), help="share of each target spread evenly over the six"
+        "--label-smoothing",
+        type=click.FloatRange(0, 0.5),
+        help="share of each target spread evenly over the six; default: 0.02 for an LSTM, 0 for an encoder",
     ),
     click.option("--seed", type=click.IntRange(0), help="of weights, order and dropout; default: 13"),
     click.option(
@@ -71,11 +78,13 @@ def _with(options: Sequence[Option], command: Callable[..., None]) -> Callable[.
     return command
 
 
-def refuse_lstm_settings(chosen: Mapping[str, Any]) -> None:
-    """An encoder has none of them."""
-    for name in ("units", "dropout", "recurrent_dropout", "patience"):
+def refuse_settings_of_another(student: Literal["lstm", "encoder"], chosen: Mapping[str, Any]) -> None:
+    """An encoder has none of an LSTM's settings, an LSTM has no base."""
+    ours, other = ("an encoder", "an LSTM") if student == "encoder" else ("an LSTM", "an encoder")
+    foreign = ("preset", "units", "dropout", "recurrent_dropout", "patience") if student == "encoder" else ("base",)
+    for name in foreign:
         if name in chosen:
-            raise click.UsageError(f"--{name.replace('_', '-')} is a setting of an LSTM, not of an encoder")
+            raise click.UsageError(f"--{name.replace('_', '-')} is a setting of {other}, not of {ours}")
 
 
 def given(**settings: Any) -> dict[str, Any]:

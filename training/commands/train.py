@@ -7,6 +7,7 @@ import click
 
 from training.commands.options import (
     DATA,
+    DEFAULT_BASE,
     GLOVE,
     PREPARED,
     RUN_OUT,
@@ -53,7 +54,7 @@ def lstm(
 
 @train.command()
 @PREPARED
-@click.option("--base", default="distilbert-base-uncased", show_default=True, help="Hub name or local folder")
+@click.option("--base", default=DEFAULT_BASE, show_default=True, help="Hub name or local folder")
 @START
 @SOURCES
 @RUN_OUT

@@ -8,7 +8,6 @@ from training.data.rows import Row
 from training.data.tables import SUFFIXES, Columns, read_table
 from training.errors import DataUnreadable, HubUnreachable
 
-DEFAULT_DATASET = "dair-ai/emotion"
 _PARQUET_BRANCH = "refs/convert/parquet"
 """Where the Hub keeps every data set as Parquet, ``config/split/0000.parquet`` (Hub documentation, Parquet files)."""
 _USUAL_CONFIGS = ("default", "split", "main")

@@ -119,7 +119,6 @@ def _encode(frame: pd.DataFrame, names: Names) -> tuple[pd.DataFrame, dict[str, 
     ]
     return frame, {
         "labels": used,
-        "unknown": {},
         "one_of_six": int((frame[TARGETS].max(axis=1) == 1).sum()),
         "several_of_six": int((certain & (frame[TARGETS].max(axis=1) < 1)).sum()),
         "none_of_six": int((frame[TARGETS[0]].notna() & ~certain).sum()),

@@ -12,6 +12,8 @@ from training.errors import DataUnreadable, TooFewRows
 Target = tuple[float, ...]
 NONE_OF_SIX: Target = (1 / 6,) * 6
 """Target of a tweet that people found to carry none of the six: the model shall not be sure of any."""
+LARGEST_OF_NONE: Final = max(NONE_OF_SIX) + 1e-6
+"""A target whose largest part is no larger is that one, as it was read back."""
 TARGETS: Final = [f"p_{emotion}" for emotion in EMOTIONS]
 ROWS_FILE: Final = "rows.parquet"
 REPORT_FILE: Final = "report.json"
@@ -55,7 +57,7 @@ def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
 
 def is_certain(frame: pd.DataFrame) -> pd.Series:
     """Rows that carry at least one of the six, as a boolean series."""
-    return frame[TARGETS].max(axis=1) > max(NONE_OF_SIX) + 1e-6
+    return frame[TARGETS].max(axis=1) > LARGEST_OF_NONE
 
 
 def validation_rows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from schemas.dead_letter import DeadLetter, Reason
 from worker.commands.consuming import read_partitions, read_topic
 from worker.options import settings_options
 from worker.publisher import Publisher, Record
-from worker.settings import KafkaSettings
+from worker.settings import CONNECTION, KafkaSettings
 
 REDRIVE_HEADER = "redrive-of"
 _DELIVERY_TIMEOUT_S = 60.0
@@ -34,7 +34,7 @@ _reasons = click.option(
 
 
 @dead.command("list")
-@settings_options(kafka=KafkaSettings)
+@settings_options(kafka=KafkaSettings, only=(*CONNECTION, "dead_topic"))
 @_reasons
 def list_letters(kafka: KafkaSettings, reasons: tuple[str, ...]) -> None:
     """All dead letters that are kept, the oldest of each partition first."""
@@ -46,7 +46,7 @@ def list_letters(kafka: KafkaSettings, reasons: tuple[str, ...]) -> None:
 
 @dead.command()
 @click.argument("letter_id")
-@settings_options(kafka=KafkaSettings)
+@settings_options(kafka=KafkaSettings, only=(*CONNECTION, "dead_topic"))
 def show(kafka: KafkaSettings, letter_id: str) -> None:
     """One letter whole, its original bytes as text where they are text."""
     for letter in _letters(kafka):
@@ -59,7 +59,7 @@ def show(kafka: KafkaSettings, letter_id: str) -> None:
 
 
 @dead.command()
-@settings_options(kafka=KafkaSettings)
+@settings_options(kafka=KafkaSettings, only=(*CONNECTION, "raw_topic", "dead_topic"))
 @click.option("--id", "ids", multiple=True, help="these letters")
 @_reasons
 @click.option("--all", "everything", is_flag=True, help="all letters")

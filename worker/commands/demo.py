@@ -28,7 +28,7 @@ from worker.commands.emotions import counts_table, event_line
 from worker.commands.reading import BAD_SAMPLES, SAMPLES, Columns, Item, read_items
 from worker.commands.topics import create_topics
 from worker.errors import WorkerError
-from worker.options import FiniteRange, settings_options
+from worker.options import KAFKA_HOME, FiniteRange, settings_options
 from worker.settings import KafkaSettings, WorkerSettings
 
 _STOP_TIMEOUT_S = 20.0
@@ -40,7 +40,7 @@ _PLAIN_COUNTS_EVERY_S = 10.0
 @click.command()
 @settings_options(kafka=KafkaSettings, worker=WorkerSettings, only=("bundle", "http_port"))
 @click.option("--rate", type=FiniteRange(0, min_open=True), default=4.0, show_default=True, help="tweets a second")
-@click.option("--kafka-home", type=click.Path(path_type=Path, exists=True), help="use this Apache Kafka instead")
+@KAFKA_HOME
 @click.option("--duration", "duration_s", type=FiniteRange(0, min_open=True), help="end after so many seconds")
 def demo(
     kafka: KafkaSettings, worker: WorkerSettings, rate: float, kafka_home: Path | None, duration_s: float | None

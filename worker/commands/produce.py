@@ -15,7 +15,7 @@ from worker.errors import PublishFailed
 from worker.options import FiniteRange, settings_options
 from worker.preflight import partitions_of
 from worker.publisher import LARGEST_REQUEST_BYTES
-from worker.settings import KafkaSettings
+from worker.settings import CONNECTION, KafkaSettings
 
 _REPORT_EVERY_S = 0.1
 _KEPT_ERRORS = 5
@@ -24,7 +24,7 @@ _INTERRUPTED = 130
 
 @click.command()
 @click.argument("file", required=False)
-@settings_options(kafka=KafkaSettings)
+@settings_options(kafka=KafkaSettings, only=(*CONNECTION, "raw_topic"))
 @click.option("--samples", is_flag=True, help="the sample tweets that come with this program instead of FILE")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="default: by the file's name, else lines")
 @click.option("--text-column", default="text", show_default=True, help="the column that holds the text")

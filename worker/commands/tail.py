@@ -9,11 +9,11 @@ from schemas.event import EmotionEvent
 from worker.commands.consuming import read_topic
 from worker.commands.emotions import event_line
 from worker.options import FiniteRange, settings_options
-from worker.settings import KafkaSettings
+from worker.settings import CONNECTION, KafkaSettings
 
 
 @click.command()
-@settings_options(kafka=KafkaSettings)
+@settings_options(kafka=KafkaSettings, only=(*CONNECTION, "emotion_topic"))
 @click.option("--label", "labels", type=click.Choice(EMOTIONS), multiple=True, help="only these emotions")
 @click.option("--min-confidence", type=FiniteRange(0, 1), default=0.0, help="only events at least this sure")
 @click.option("--from-beginning", is_flag=True, help="start with the oldest event that is kept")

@@ -10,7 +10,7 @@ from worker.errors import BrokerUnreachable, TopicsUnfit
 from worker.options import FiniteRange, settings_options
 from worker.preflight import wait_for_broker
 from worker.settings import KafkaSettings, WorkerSettings
-from worker.topics import Found, durability, misfits, wanted_topics
+from worker.topics import Found, durability, misfits, topic_names, wanted_topics
 
 _TIMEOUT_S = 30.0
 _POLL_S = 0.1
@@ -136,7 +136,7 @@ def find_topics(kafka: KafkaSettings, worker: WorkerSettings) -> dict[str, Found
         BrokerUnreachable: no broker answers.
     """
     listed = wait_for_broker(kafka).topics
-    names = [topic.name for topic in wanted_topics(kafka, worker, 1.0) if topic.name in listed]
+    names = [name for name in topic_names(kafka, worker) if name in listed]
     settings = _settings_of(AdminClient(kafka.client_config()), names) if names else {}
     return {name: Found(len(listed[name].partitions), settings.get(name, {})) for name in names}
 

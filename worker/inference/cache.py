@@ -38,8 +38,6 @@ class CachedEngine(EngineAround):
         self._younger: dict[bytes, bytes] = {}
         self._older: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
-        self.hits = 0
-        self.misses = 0
 
     def __len__(self) -> int:
         return len(self._younger) + len(self._older)
@@ -54,8 +52,6 @@ class CachedEngine(EngineAround):
             scored = self._engine.predict_cleaned(list(unseen.values()))
             found.update((key, row.tobytes()) for key, row in zip(unseen, scored, strict=True))
         with self._lock:
-            self.misses += len(unseen)
-            self.hits += len(cleaned) - len(unseen)
             for key, answer in found.items():
                 self._keep(key, answer)
         rows = bytearray().join(found[key] for key in keys)

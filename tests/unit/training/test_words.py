@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from training.errors import DataUnreadable
-from training.words import PAD, UNKNOWN, build_tokenizer, load_glove
+from training.words import PAD, UNKNOWN, build_tokenizer, encode, load_glove
 from worker.inference.cleaning import PLACEHOLDERS
+from worker.inference.tokens import read_tokeniser
 
 
 def test_glove_is_read_as_its_own_text_and_as_arrays(tmp_path: Path) -> None:
@@ -37,6 +38,13 @@ KNOWN = ["the", "to", "be", "i", "so", "happy", "a", "need", "needs", "new", "an
 def test_a_word_is_whole_where_it_is_known_and_else_taken_apart(text: str, tokens: list[str]) -> None:
     tokenizer = build_tokenizer([PAD, UNKNOWN, *PLACEHOLDERS, *KNOWN, "can", "not", "#"])
     assert tokenizer.encode(text).tokens == tokens
+
+
+def test_a_model_learns_from_the_ids_that_the_worker_gives_it(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer([PAD, UNKNOWN, *PLACEHOLDERS, *KNOWN, ".", "#"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    texts = ["'s", "", "so happy's #unhappy zq .", "I need <user>"]
+    assert encode(tokenizer, texts) == read_tokeniser(tmp_path / "tokenizer.json", 48).ids(texts)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.apps import KAFKA, WORKER
-from worker.app import EmotionApp, build_app
+from worker.app import EmotionApp
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> EmotionApp:
-    return build_app(KAFKA, WORKER.model_copy(update={"data_dir": tmp_path}), 4)
+    return EmotionApp(KAFKA, WORKER.model_copy(update={"data_dir": tmp_path}), 4)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from mode.services import ServiceTask
 
-from worker.app import build_app
+from worker.app import EmotionApp
 from worker.settings import KafkaSettings, WorkerSettings
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
@@ -123,5 +123,5 @@ def _found(internal: Internal) -> Any:
 
 
 def test_what_the_mends_read_and_set_is_still_there() -> None:
-    consumer = build_app(KafkaSettings(), WorkerSettings(), 4).exact_consumer
+    consumer = EmotionApp(KafkaSettings(), WorkerSettings(), 4).exact_consumer
     assert [name for name in STATE if not hasattr(consumer, name)] == []

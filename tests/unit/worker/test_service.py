@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.app import build_app
+from worker.app import EmotionApp
 from worker.brokers import free_port
 from worker.errors import BrokerUnreachable
 from worker.service import _start
@@ -16,7 +16,7 @@ def test_brokers_that_went_away_since_they_were_asked_are_named_in_one_line(tmp_
     kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}")
 
     async def start() -> None:
-        app = build_app(kafka, WorkerSettings(data_dir=tmp_path), 1)
+        app = EmotionApp(kafka, WorkerSettings(data_dir=tmp_path), 1)
         try:
             await _start(app, kafka)
         finally:

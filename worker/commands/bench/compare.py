@@ -31,8 +31,22 @@ _RETWEETS = 0.3
 
 
 @click.command()
-@click.option("--part", "parts", type=click.Choice(PARTS), multiple=True, default=PARTS, show_default=True)
-@click.option("--encoder", type=click.Path(path_type=Path), default="bundles/encoder", show_default=True)
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice(PARTS),
+    multiple=True,
+    default=PARTS,
+    show_default=True,
+    help="what to compare; repeatable",
+)
+@click.option(
+    "--encoder",
+    type=click.Path(path_type=Path),
+    default="bundles/encoder",
+    show_default=True,
+    help="the transformer bundle",
+)
 @settings_options(worker=WorkerSettings, only=MEASURED)
 @stand_options
 @load_options(tweets=12_000, runs=5)

@@ -15,8 +15,24 @@ from worker.settings import WorkerSettings
 @click.command()
 @settings_options(worker=WorkerSettings, only=("bundle", "threads"))
 @load_options(tweets=2000, runs=5)
-@click.option("--batch", "batches", type=click.IntRange(1), multiple=True, default=(1, 8, 32, 64, 128, 256))
-@click.option("--words", "lengths", type=click.IntRange(1), multiple=True, default=(5, 10, 20, 40))
+@click.option(
+    "--batch",
+    "batches",
+    type=click.IntRange(1),
+    multiple=True,
+    default=(1, 8, 32, 64, 128, 256),
+    show_default=True,
+    help="texts in a batch; repeatable",
+)
+@click.option(
+    "--words",
+    "lengths",
+    type=click.IntRange(1),
+    multiple=True,
+    default=(5, 10, 20, 40),
+    show_default=True,
+    help="words in each text of batches of 64; repeatable",
+)
 @report_options
 def engine(
     worker: WorkerSettings,

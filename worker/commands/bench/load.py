@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 import orjson
 
+from schemas.tweet import LONGEST_TEXT_CHARS
 from worker.commands.reading import SAMPLES, Columns, read_items
 from worker.decode import Tweet, decode
 from worker.inference.cleaning import clean, has_words
 
-_MAX_TEXT_CHARS = 25_000
 _POPULARITY = 0.1
 """Exponent of the Pareto law behind the repeats; the k-th text is repeated in proportion to k ** -1.1 (Zipf's law)."""
 
@@ -22,7 +22,7 @@ def read_texts(path: Path | None = None) -> list[str]:
         click.ClickException: the file cannot be read or holds no tweet.
     """
     items = read_items(str(path or SAMPLES), Columns())
-    read = (decode(item.value, max_text_chars=_MAX_TEXT_CHARS) for item in items)
+    read = (decode(item.value, max_text_chars=LONGEST_TEXT_CHARS) for item in items)
     texts = [tweet.text for tweet in read if isinstance(tweet, Tweet) and has_words(clean(tweet.text))]
     if not texts:
         raise click.ClickException(f"{path} holds no tweet with words")

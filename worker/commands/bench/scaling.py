@@ -40,7 +40,15 @@ def _read_cases(_context: click.Context, _parameter: click.Parameter, given: tup
 @click.command()
 @settings_options(worker=WorkerSettings, only=MEASURED)
 @stand_options
-@click.option("--case", "cases", multiple=True, default=_DEFAULT, callback=_read_cases, show_default=True)
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    default=_DEFAULT,
+    callback=_read_cases,
+    show_default=True,
+    help="what varies: batch=N, partitions=N, workers=N or backlog=N; repeatable",
+)
 @load_options(tweets=8_000, runs=3)
 @report_options
 def scaling(

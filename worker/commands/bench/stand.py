@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from worker import tether
 from worker.brokers import ApacheKafka, EmbeddedBroker, free_port
 from worker.commands.topics import create_topics
+from worker.options import KAFKA_HOME
 from worker.settings import KafkaSettings, WorkerSettings
 
 WORKER = ("-m", "worker", "run")
@@ -30,6 +31,7 @@ _BOUND_S = 300.0
 _STOP_S = 20.0
 _MOST_IN_LAST_BATCHES = 10_000
 _END_WAIT_S = 0.3
+_WARM_UP_SHARE = 0.15
 
 
 @dataclass(slots=True)
@@ -133,7 +135,7 @@ class Stand:
         self._listed: dict[int, int] = {}
 
     @contextlib.contextmanager
-    def running(self, *program: str, environment: dict[str, str] | None = None) -> Iterator[Running]:
+    def running(self, *program: str) -> Iterator[Running]:
         """Run a Python program with the stand's settings in its environment: a worker, or what it is compared with."""
         number = uuid.uuid4().hex[:6]
         port, log = free_port(), self._folder / f"{number}.log"
@@ -145,9 +147,7 @@ class Stand:
             if value is not None
         }
         own = {"WORKER_HTTP_PORT": str(port), "WORKER_DATA_DIR": str(self._folder / number)}
-        process = tether.start(
-            [sys.executable, *program], log, environment={**os.environ, **told, **own, **(environment or {})}
-        )
+        process = tether.start([sys.executable, *program], log, environment={**os.environ, **told, **own})
         try:
             yield Running(process, port, log)
         finally:
@@ -206,8 +206,8 @@ class Stand:
         finally:
             consumer.close()
 
-    def drain(self, program: Running, values: Sequence[bytes], *, skipped: float = 0.15) -> Drained:
-        """Produce a backlog and measure while it shrinks; the first share of ``skipped`` is warm-up.
+    def drain(self, program: Running, values: Sequence[bytes]) -> Drained:
+        """Produce a backlog and measure while it shrinks, after a warm-up of its first 15 %.
 
         Raises:
             click.ClickException: it was done between two looks at it.
@@ -223,7 +223,7 @@ class Stand:
             marks.append((seen, time.perf_counter(), program.cpu_s(), times.user + times.system))
             return True
 
-        program.wait(lambda: mark_at(int(len(values) * skipped)), "publishes nothing")
+        program.wait(lambda: mark_at(int(len(values) * _WARM_UP_SHARE)), "publishes nothing")
         program.wait(lambda: mark_at(len(values)), "does not publish all")
         first, last = marks
         tweets, seconds, cpu_s, broker_cpu_s = (b - a for a, b in zip(first, last, strict=True))
@@ -244,13 +244,9 @@ class Stand:
 
 def stand_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a click command ``--kafka-home`` and ``--partitions``."""
-    home = click.Path(path_type=Path, exists=True)
     partitions = click.IntRange(1)
     click.option("--partitions", type=partitions, default=4, show_default=True, help="of the raw topic")(command)
-    click.option(
-        "--kafka-home", type=home, envvar="KAFKA_HOME", help="measure on this Apache Kafka, not the embedded broker"
-    )(command)
-    return command
+    return KAFKA_HOME(command)
 
 
 @contextlib.contextmanager
