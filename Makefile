@@ -10,8 +10,8 @@ SOURCES := schemas worker training tests
 demo: $(VENV)/.demo ## a whole stream on this machine
 	$(BIN)/python -m worker demo $(ARGS)
 
-test: check ## every check and every test but the slow ones (ARGS="-m slow")
-	$(BIN)/python -m pytest $(ARGS)
+test: check ## every check and every test but the slow ones (those alone: ARGS="-m slow -n 0"); two files at a time, they mostly wait
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## formatting, lint, types, import arrows, committed documents
 	$(BIN)/ruff format --check $(SOURCES)
