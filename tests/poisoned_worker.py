@@ -10,40 +10,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.inference.engine import Engine, load_engine
+from worker.inference.engine import Engine, EngineAround, load_engine
 from worker.service import run_worker
 from worker.settings import KafkaSettings, WorkerSettings
 
 WORD = "volcano"
 SLOW_S = 9.0
 """Longer than a group waits for a heartbeat."""
+FOR_EVER_S = 3600.0
 
 
-class PoisonedEngine:
-    """The real engine; a text with `WORD` ends the process (``exit``, ``abort`` or ``segfault``) or takes `SLOW_S`."""
+class PoisonedEngine(EngineAround):
+    """The real engine; a text with `WORD` ends the process (``segfault``), takes `SLOW_S`, or never ends (``hang``)."""
 
     def __init__(self, engine: Engine, manner: str) -> None:
-        self._engine, self._manner = engine, manner
-        self.manifest, self.precision = engine.manifest, engine.precision
-
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._engine.predict(texts)
+        super().__init__(engine)
+        self._manner = manner
 
     def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
         if any(WORD in text for text in cleaned):
             match self._manner:
-                case "exit":
-                    os._exit(1)
-                case "abort":
-                    os.abort()
                 case "slow":
                     time.sleep(SLOW_S)
+                case "hang":
+                    time.sleep(FOR_EVER_S)
                 case _:
                     ctypes.string_at(0)
-        return self._engine.predict_cleaned(cleaned)
-
-    def tokens(self, cleaned: str) -> list[str]:
-        return self._engine.tokens(cleaned)
+        return super().predict_cleaned(cleaned)
 
 
 def _load(*arguments: Any, **options: Any) -> Engine:

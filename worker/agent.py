@@ -260,13 +260,16 @@ class ScoreAgent:
             progress.forget(run.tp.partition, run.first, run.last)
             self._app.exact_consumer.acknowledge(run.tp, run.first, run.last)
 
-    async def close(self) -> None:
-        """Wait for the batch that is being published and end the threads."""
+    async def close(self, bound_s: float) -> bool:
+        """Wait for the batch that is being published and end the threads; False if ``bound_s`` was not enough."""
         if self._finishing is not None:
-            await asyncio.wait({self._finishing})
+            _, waiting = await asyncio.wait({self._finishing}, timeout=bound_s)
+            if waiting:
+                return False
         self._model_threads.shutdown(wait=False)
         self._publish_thread.shutdown(wait=False)
         self._journal.close()
+        return True
 
 
 @contextmanager

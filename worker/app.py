@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, cast
 
 import faust
@@ -69,9 +69,11 @@ class EmotionApp(faust.App):
         self.raw_topic_name = kafka.raw_topic
         self.horizon = Horizon(worker.retention_s, clock)
         self.drain_s = worker.drain_s
+        self.may_commit = True
+        """False as soon as a count could not be written."""
         self.aiokafka_config = _aiokafka_config(kafka)
         self._tail = PublishedTail(kafka, moved=worker.raw_topic_moved)
-        self.sensors.add(_CrashOnSendError(self.crash))
+        self.sensors.add(_CrashOnSendError(self))
         self.counts_table: Any = self.Table(COUNTS_TABLE, partitions=partitions, default=None)
         self.counts_table.tumbling(worker.bucket_s, expires=worker.retention_s)
         self.rows: MutableMapping[RowKey, Row] = self.counts_table.data
@@ -125,7 +127,9 @@ class EmotionApp(faust.App):
                 await self.exact_consumer.seek(tp, following)
 
     def on_rebalance_end(self) -> None:
-        """Let the source partitions flow only now (faust 596)."""
+        """Let the source partitions flow only now (faust 596), unless the next rebalance has begun."""
+        if self.exact_consumer.is_overtaken:
+            return
         self.progress.dead_generation = None
         super().on_rebalance_end()
         self.exact_consumer.resume_deferred()
@@ -137,12 +141,13 @@ class EmotionApp(faust.App):
 class _CrashOnSendError(Sensor):
     """A changelog record that cannot be written must stop the worker before anything is committed over it."""
 
-    def __init__(self, crash: Callable[[BaseException], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, app: EmotionApp) -> None:
         super().__init__()
-        self._crash_app = crash
+        self._broken = app
 
     def on_send_error(self, producer: ProducerT, exc: BaseException, state: Any) -> None:  # noqa: ARG002 - the sensor protocol
-        asyncio.get_running_loop().create_task(self._crash_app(exc))
+        self._broken.may_commit = False  # at once: the commit that waited for this record would go on before the crash
+        asyncio.get_running_loop().create_task(self._broken.crash(exc))
 
 
 def _credentials(kafka: KafkaSettings) -> faust.types.auth.CredentialsT | None:

@@ -5,15 +5,16 @@ Pinned to faust-streaming 0.15.3: a test fails when one of the internals used he
 
 import asyncio
 import sys
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from faust.tables.recovery import RebalanceAgain
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from worker.clock import boot_s
 from worker.counts import positions
 from worker.fetching import ExactThread
 from worker.records import RawRecord
@@ -54,7 +55,8 @@ class ExactConsumer(driver.Consumer):
         self._noted: deque[tuple[TP, int, int]] = deque()
         self._fetching: asyncio.Task[Any] | None = None
         self._coordinator: Any = None
-        self._heard_at = time.monotonic()
+        self._heard_at = boot_s()
+        self._assigned_in = 0
         self.sought = 0
         """Counts the beginnings and ends of seeks."""
 
@@ -66,7 +68,7 @@ class ExactConsumer(driver.Consumer):
         self._coordinator, beat = coordinator, coordinator._do_heartbeat  # noqa: SLF001 - aiokafka has no other way
 
         async def noting() -> bool:
-            asked_at = time.monotonic()
+            asked_at = boot_s()
             answered = bool(await beat())
             if answered:
                 self._heard_at = asked_at
@@ -76,8 +78,8 @@ class ExactConsumer(driver.Consumer):
 
     @property
     def is_heard(self) -> bool:
-        """Whether the group knew us a moment ago. A process that stood still does not know what it missed."""
-        return time.monotonic() - self._heard_at < HEARD_WITHIN_S
+        """Whether the group knew us a moment ago. What stood still does not know what it missed."""
+        return boot_s() - self._heard_at < HEARD_WITHIN_S
 
     @property
     def group_generation(self) -> int | None:
@@ -87,7 +89,7 @@ class ExactConsumer(driver.Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """A group that gives us partitions knows us."""
-        self._heard_at = time.monotonic()
+        self._heard_at, self._assigned_in = boot_s(), self.app.rebalancing_count
         await super().on_partitions_assigned(assigned, generation_id)
 
     # Faust makes four tasks and an event of every record on its way from the fetcher to the agent (ADR 20).
@@ -140,16 +142,30 @@ class ExactConsumer(driver.Consumer):
         self._fetching = asyncio.current_task()
         await super()._drain_messages(fetcher)
 
+    # Faust ends a rebalance with this even if the next one has begun meanwhile, and takes that for ended too.
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another rebalance began since our partitions were assigned."""
+        return self.app.rebalancing_count != self._assigned_in
+
+    def _go_on(self) -> None:
+        if self.is_overtaken:
+            raise RebalanceAgain
+
     # The committed offset lags behind or runs ahead of the changelog after a crash: the table decides.
     async def perform_seek(self) -> None:
         """Seek every source partition to the offset after the last one counted.
 
         Faust calls this at the end of a rebalance, when the table is whole, and also, which is left out here, when a
         fetch returns while flow is suspended: the table may be half recovered then, and the end is still to come.
+
+        Raises:
+            RebalanceAgain: the next rebalance has begun; Faust waits for its assignment.
         """
         if asyncio.current_task() is self._fetching:
             return
         async with self._seeking:
+            self._go_on()
             await self.app.progress.drained(self.app.drain_s)
             async with self.app.progress.publishing:
                 pass  # what is being published must be seen by `begin_assignment`
@@ -166,6 +182,7 @@ class ExactConsumer(driver.Consumer):
                 self._base[tp] = starts[tp.partition] = start
                 self._done[tp].clear()
             await self.app.begin_assignment(starts)
+            self._go_on()
 
     def acknowledge(self, tp: TP, first: int, last: int) -> None:
         """All records from ``first`` to ``last`` have their outcome published and counted; runs come in order."""
@@ -187,6 +204,9 @@ class ExactConsumer(driver.Consumer):
         self._known_holes(tp).chop(0, min(following, self.app.progress.expected.get(tp.partition, following)))
         self._base[tp] = following
         return following
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        return self.app.may_commit and await super()._commit(offsets)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         wanted = [tp for tp, done in self._done.items() if done]

@@ -2,7 +2,7 @@
 
 Before a batch is labelled its places are noted in a file, and crossed out after it. A note that is still there when a
 worker starts tells what was being labelled when the last one died. Several threads may label at once, each its batch,
-except while there are suspects.
+but one with a suspect is labelled while no other is.
 """
 
 import os
@@ -55,7 +55,9 @@ class CrashJournal:
         self._guilty: set[Place] = set()
         self._note: int | None = None
         self._in_flight: list[Sequence[RawRecord]] = []
-        self._noting, self._suspecting = threading.Lock(), threading.Lock()
+        self._changed, self._suspecting = threading.Condition(), threading.Lock()
+        self._careful: int | None = None
+        """The thread whose batch holds a suspect; the others wait."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._judge()
@@ -68,10 +70,19 @@ class CrashJournal:
         self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
     ) -> list[Outcome]:
         """One outcome a record, in their order. What was in flight at several crashes is labelled alone."""
-        if not self._crashes and self._guilty.isdisjoint((record.partition, record.offset) for record in records):
+        places = [(record.partition, record.offset) for record in records]
+        if not any(place in self._crashes or place in self._guilty for place in places):
             return self._noted(records, engine, rules, published)
         with self._suspecting:
-            return self._carefully(records, engine, rules, published)
+            with self._changed:
+                self._careful = threading.get_ident()
+                self._changed.wait_for(lambda: not self._in_flight)
+            try:
+                return self._carefully(records, engine, rules, published)
+            finally:
+                with self._changed:
+                    self._careful = None
+                    self._changed.notify_all()
 
     def close(self) -> None:
         """Close the note."""
@@ -82,15 +93,17 @@ class CrashJournal:
     def _noted(
         self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
     ) -> list[Outcome]:
-        with self._noting:
+        with self._changed:
+            self._changed.wait_for(lambda: self._careful in {None, threading.get_ident()})
             self._in_flight.append(records)
             self._write()
         try:
             return self._label(records, engine, rules, published)
         finally:
-            with self._noting:
+            with self._changed:
                 self._in_flight = [batch for batch in self._in_flight if batch is not records]
                 self._write()
+                self._changed.notify_all()
 
     def _carefully(
         self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]

@@ -8,6 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from worker.headers import read_any_header
+
 if TYPE_CHECKING:
     from worker.app import EmotionApp
     from worker.consumer import ExactConsumer
@@ -27,6 +29,7 @@ class ExactThread(driver.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         """Start the client, and note when the group answers its heartbeats."""
+        read_any_header()
         await super().on_start()
         cast("ExactConsumer", self.consumer).listen_to(self._ensure_consumer()._coordinator)  # noqa: SLF001 - aiokafka has no other way
 

@@ -32,7 +32,7 @@ class Health:
         return reasons
 
     def stuck_for_s(self) -> float:
-        """Seconds without progress though there is work; 0 while positions move or nothing lags.
+        """Seconds without progress though there is work; 0 while positions move, or nothing lags or is in flight.
 
         They begin when the last look found nothing to do, however long nothing came before: the watchdog looks every
         second.
@@ -40,10 +40,11 @@ class Health:
         if self.app is None or self.follower is None:
             return 0.0
         settled = not self.app.rebalancing and self.app.tables.actives_ready
-        if settled and _lag(self.app.progress.expected, self.follower.ends) == 0:
+        progress = self.app.progress
+        if settled and progress.is_idle and _lag(progress.expected, self.follower.ends) == 0:
             self._last_idle_at = time.monotonic()
             return 0.0
-        return time.monotonic() - max(self.app.progress.moved_at, self._last_idle_at)
+        return time.monotonic() - max(progress.moved_at, self._last_idle_at)
 
     def is_stuck(self) -> bool:
         """Whether a restart is due."""

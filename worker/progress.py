@@ -66,6 +66,11 @@ class Progress:
         if self._in_flight == 0:
             self._idle.set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no batch is in flight."""
+        return self._in_flight == 0
+
     async def drained(self, bound_s: float) -> bool:
         """Wait until no batch is in flight; False if ``bound_s`` was not enough."""
         try:
@@ -108,7 +113,7 @@ class Progress:
 
     def is_quiet(self) -> bool:
         """Whether nothing is in flight and nothing came for `QUIET_S`."""
-        return self._in_flight == 0 and time.monotonic() - self.moved_at >= QUIET_S
+        return self.is_idle and time.monotonic() - self.moved_at >= QUIET_S
 
     def forget(self, partition: int, first: int, last: int) -> None:
         """Drop what was remembered of records that have been counted."""

@@ -168,18 +168,24 @@ async def _stop(app: EmotionApp, agent: ScoreAgent, worker: WorkerSettings) -> i
     if crash is None:
         log.info("stopping: draining the batch in flight")
         app.consumer.stop_flow()
-        if not await app.progress.drained(worker.drain_s):
-            log.warning("the batch in flight did not end in time; it will be read again", bound_s=worker.drain_s)
-        await app.consumer.commit()
+        try:
+            async with asyncio.timeout(worker.drain_s):
+                await app.progress.drained(worker.drain_s)
+                await app.consumer.commit()
+        except TimeoutError:
+            log.warning("what is in flight did not end in time; it will be read again", bound_s=worker.drain_s)
+        code = 0
     else:
         log.error("crashed; the unacknowledged batch will be read again", reason=repr(crash))
+        code = crash.exit_code if isinstance(crash, WorkerError) else CRASHED_EXIT_CODE
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(app.stop(), worker.drain_s)
-    await agent.close()
+    if not await agent.close(worker.delivery_timeout_s):
+        log.critical("a batch does not end: leaving", bound_s=worker.delivery_timeout_s)
+        _print_stacks()
+        os._exit(code)  # Python would wait for the thread
     log.info("stopped")
-    if crash is None:
-        return 0
-    return crash.exit_code if isinstance(crash, WorkerError) else CRASHED_EXIT_CODE
+    return code
 
 
 async def _watch(health: Health) -> None:

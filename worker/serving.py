@@ -54,7 +54,7 @@ class Serving:
         self._tried = self._seen
         try:
             engine = self._load(self._tried[0])
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the stream goes on
+        except BaseException as error:  # noqa: BLE001 - a panic of the tokenizer is no Exception; the stream goes on
             self._refused()
             reason = str(error) if isinstance(error, InferenceError) else repr(error)
             log.error("a new bundle is refused, the old one goes on", folder=str(self._folder), reason=reason)  # noqa: TRY400 - the reason says what to do
@@ -65,9 +65,10 @@ class Serving:
 
 
 def _signature(folder: Path) -> _Signature:
-    place = folder.resolve()
+    place = folder
     try:
+        place = folder.resolve()
         stats = {path.name: path.stat() for path in place.iterdir()}
-    except OSError:  # it is being replaced, or gone
+    except (OSError, RuntimeError):  # it is being replaced, or gone, or a link that leads to itself
         return place, frozenset()
     return place, frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items())

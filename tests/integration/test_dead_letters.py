@@ -1,5 +1,6 @@
 """A dead letter is never lost, whatever becomes of its topic, and goes back once for each request."""
 
+import asyncio
 import gzip
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from schemas.dead_letter import DeadLetter
 from tests.chaos.ledger import read_all
+from tests.headers import batch_of, send
 from tests.stream import PARTITIONS, START_BOUND_S, Stream, ordered_producer, wait_for
 from worker.commands.consuming import read_partitions
 from worker.commands.topics import create_topics
@@ -209,3 +211,13 @@ def test_a_redrive_needs_to_be_told_which(stream: Stream) -> None:
 
 
 assert PARTITIONS == 4, "offsets in these tests are counted on four partitions"
+
+
+def test_a_header_whose_name_is_not_utf8_stops_nothing_and_its_letter_goes_back(stream: Stream) -> None:
+    asyncio.run(send(stream.kafka, batch_of(b"so happy", BAD), 0))
+    stream.produce(GOOD[:8])
+    stream.start()
+    _, (letter,) = stream.check_exact(10)
+    assert letter["headers"] == [{"name": r"\xffabc", "value": "dg=="}]
+    assert "1 sent back" in redrive(stream, "--all", "--yes")
+    stream.check_exact(11)

@@ -12,8 +12,7 @@ POISONED = 23
 
 
 @pytest.mark.parametrize("broker", ["embedded"], indirect=True)  # half a minute, and the broker plays no part
-@pytest.mark.parametrize("manner", ["segfault"])
-def test_a_tweet_that_kills_the_worker_becomes_a_dead_letter_and_no_other_does(stream: Stream, manner: str) -> None:
+def test_a_tweet_that_kills_the_worker_becomes_a_dead_letter_and_no_other_does(stream: Stream) -> None:
     stream.command = ("tests.poisoned_worker",)
     values = [f"so happy {WORD if number == POISONED else number}".encode() for number in range(TWEETS)]
     stream.produce(values)
@@ -23,7 +22,7 @@ def test_a_tweet_that_kills_the_worker_becomes_a_dead_letter_and_no_other_does(s
         nonlocal starts
         if stream.process is None or stream.process.poll() is not None:
             starts += 1
-            stream.start(POISON_MANNER=manner)
+            stream.start(POISON_MANNER="segfault")
         answer = stream.counts()
         return bool(answer["total"] + answer["dead"] >= TWEETS)
 

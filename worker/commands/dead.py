@@ -135,7 +135,11 @@ def _redriven(kafka: KafkaSettings, letters: dict[str, DeadLetter]) -> set[str]:
 
 
 def _headers(message: Message) -> list[tuple[str, bytes | None]]:
-    headers: Any = message.headers()
+    """None of a record that has one whose name is not UTF-8: the client cannot read them."""
+    try:
+        headers: Any = message.headers()
+    except (SystemError, UnicodeDecodeError):
+        return []
     return list(headers or ())
 
 

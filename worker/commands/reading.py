@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import sys
+import zlib
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def read_items(path: str, columns: Columns, form: Format | None = None) -> Itera
             else:
                 text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
                 yield from _row_items(text, _DELIMITERS[form], columns)
-    except (OSError, EOFError, csv.Error) as error:
+    except (OSError, EOFError, csv.Error, zlib.error) as error:
         raise click.ClickException(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 

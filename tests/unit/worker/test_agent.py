@@ -104,7 +104,7 @@ class Edge:
     async def end(self) -> None:
         self.engine.let_go.set()
         assert await self.app.progress.drained(30)
-        await self.agent.close()
+        assert await self.agent.close(30)
         assert self.crashes == []
 
 
@@ -175,7 +175,7 @@ def test_the_settings_decide_what_an_event_looks_like(tmp_path: Path) -> None:
         worker = WorkerSettings(data_dir=tmp_path, **settings)  # type: ignore[arg-type]
         agent = ScoreAgent(anything, anything, anything, Metrics(), KafkaSettings(), worker)
         assert agent._rules == rules
-        asyncio.run(agent.close())
+        assert asyncio.run(agent.close(30))
 
 
 def test_batches_end_in_their_order_though_a_later_one_is_scored_first(play: Play) -> None:

@@ -154,20 +154,35 @@ def test_all_that_is_labelled_at_once_is_noted(tmp_path: Path, engine: Engine) -
     assert Worker(tmp_path, engine, set()).journal._crashes == dict.fromkeys(BATCH[:2], 1)
 
 
-def test_while_there_are_suspects_one_batch_is_labelled_at_a_time(tmp_path: Path, engine: Engine) -> None:
+@pytest.mark.parametrize("first", [(0, 5), (3, 1)], ids=["the suspect first", "the other first"])
+def test_a_batch_with_a_suspect_is_labelled_while_no_other_is(tmp_path: Path, engine: Engine, first: Place) -> None:
     for _ in range(ALONE_AFTER):
         assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
     together = Together()
     journal = CrashJournal(tmp_path, TOPIC, together)
+    second = (3, 1) if first == (0, 5) else (0, 5)
     with ThreadPoolExecutor(2) as threads:
-        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in ((3, 1), (3, 2))]
+        work = [threads.submit(journal.label, [record(*first)], engine, Rules(), {})]
         together.wait_for(1)
+        work.append(threads.submit(journal.label, [record(*second)], engine, Rules(), {}))
         with together.changed:
             assert not together.changed.wait_for(lambda: len(together.inside) == 2, 0.3)
         together.let_go.set()
         for one in work:
             one.result(30)
     assert together.most_inside == 1
+
+
+def test_suspects_whose_partition_is_another_worker_s_now_slow_nothing_down(tmp_path: Path, engine: Engine) -> None:
+    assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
+    together = Together()
+    journal = CrashJournal(tmp_path, TOPIC, together)
+    with ThreadPoolExecutor(2) as threads:
+        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in ((3, 1), (3, 2))]
+        together.wait_for(2)
+        together.let_go.set()
+        for one in work:
+            one.result(30)
 
 
 def test_once_the_guilty_one_is_known_other_batches_are_labelled_at_once_again(tmp_path: Path, engine: Engine) -> None:

@@ -63,3 +63,16 @@ def test_a_worker_that_had_nothing_to_do_for_long_is_not_stuck_when_something_co
     assert health.stuck_for_s() < 60
     health._last_idle_at -= 61
     assert health.is_stuck()
+
+
+def test_a_batch_that_never_ends_is_work_though_no_record_waits(app: EmotionApp) -> None:
+    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
+    assert health.follower is not None
+    health.follower.ends.update({0: 10})
+    settle(app)
+    app.progress.batch_began()
+    app.progress.moved_at -= 61
+    health._last_idle_at -= 61
+    assert health.is_stuck()
+    app.progress.batch_ended()
+    assert not health.is_stuck()

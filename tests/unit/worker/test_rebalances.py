@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.tables.recovery import RebalanceAgain
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -160,7 +161,7 @@ def test_a_worker_that_was_thrown_out_waits_for_no_batch(app: EmotionApp) -> Non
 
 def test_the_group_is_heard_while_it_answers_heartbeats(app: EmotionApp, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [time.monotonic()]
-    monkeypatch.setattr("worker.consumer.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("worker.consumer.boot_s", lambda: now[0])
     answers = iter([True, False])
 
     async def beat() -> bool:
@@ -183,7 +184,7 @@ def test_the_group_was_heard_when_it_was_asked_not_when_the_answer_came(
     app: EmotionApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [time.monotonic()]
-    monkeypatch.setattr("worker.consumer.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("worker.consumer.boot_s", lambda: now[0])
 
     async def beat() -> bool:
         now[0] += HEARD_WITHIN_S
@@ -193,3 +194,29 @@ def test_the_group_was_heard_when_it_was_asked_not_when_the_answer_came(
     app.exact_consumer.listen_to(coordinator)
     asyncio.run(coordinator._do_heartbeat())
     assert not app.exact_consumer.is_heard
+
+
+def test_a_rebalance_that_begins_during_a_seek_is_not_taken_for_ended(app: EmotionApp) -> None:
+    """Else its guards are off during the seek of its own assignment, and thousands of events are repeated."""
+
+    async def play() -> None:
+        consumer, _ = seeking(app, 3)
+
+        async def next_begins(_: dict[int, int]) -> None:
+            app.on_rebalance_start()
+
+        vars(app)["begin_assignment"] = next_begins
+        with pytest.raises(RebalanceAgain):
+            await consumer.perform_seek()
+        with pytest.raises(RebalanceAgain):
+            await consumer.perform_seek()
+        app.on_rebalance_end()
+        assert app.rebalancing
+        consumer._on_partitions_assigned = nothing_async
+        await consumer.on_partitions_assigned({RAW})
+        vars(app)["begin_assignment"] = nothing_async
+        await consumer.perform_seek()
+        app.on_rebalance_end()
+        assert not app.rebalancing
+
+    asyncio.run(play())
