@@ -126,6 +126,17 @@ class EmotionApp(faust.App):
                 self.consumer.resume_partitions({tp})
                 await self.exact_consumer.seek(tp, following)
 
+    def write_again(self, overtaken: set[RowKey]) -> None:
+        """Write our own rows once more behind older ones, which a worker that was fenced off wrote late."""
+        if self.rebalancing or not self.tables.actives_ready or not self.exact_consumer.is_heard:
+            return
+        owned = self.assigned_partitions()
+        for key in [key for key in overtaken if key[0] in owned]:
+            overtaken.discard(key)
+            if (row := self.rows.get(key)) is not None:
+                log.warning("an older row came late, writing the newer one again", partition=key[0])
+                self.counts_table.send_changelog(key[0], key, row)
+
     def on_rebalance_end(self) -> None:
         """Let the source partitions flow only now (faust 596), unless the next rebalance has begun."""
         if self.exact_consumer.is_overtaken:

@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from faust.tables.recovery import RebalanceAgain
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -21,6 +22,8 @@ from worker.records import RawRecord
 
 if TYPE_CHECKING:
     from worker.app import EmotionApp
+
+log = structlog.get_logger("worker.positions")
 
 HEARD_WITHIN_S = 3.0
 """Half of the session: a group that answered a heartbeat so lately has given our partitions to nobody."""
@@ -173,11 +176,17 @@ class ExactConsumer(driver.Consumer):
             counted = positions(self.app.rows)
             sources = self._sources(self.assignment())
             known = {tp: counted.get(tp.partition, self._committed_offset.get(tp)) for tp in sources}
-            unknown = [tp for tp, offset in known.items() if offset is None]
-            firsts = await self.earliest_offsets(*unknown) if unknown else {}
+            firsts = await self.earliest_offsets(*known) if known else {}
             starts: dict[int, int] = {}
             for tp, offset in known.items():
-                start = firsts[tp] if offset is None else offset
+                start = max(firsts[tp], offset or 0)
+                if offset is not None and start > offset:
+                    log.error(
+                        "the raw topic deleted tweets before they were labelled: they have no outcome",
+                        partition=tp.partition,
+                        offset=offset,
+                        tweets_at_most=start - offset,
+                    )
                 await self.seek(tp, start)
                 self._base[tp] = starts[tp.partition] = start
                 self._done[tp].clear()

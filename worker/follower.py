@@ -60,6 +60,8 @@ class Follower:
         self._looked: dict[int, tuple[int, int | None]] = {}
         """Partition -> offset of the raw topic, and the end up to which no record stands there, None if one does."""
         self._unread = set(range(partitions))
+        self.overtaken: set[RowKey] = set()
+        """Rows behind which an older one stands in the changelog: compaction would keep that one."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="follower")
         self._stopping = False
 
@@ -124,8 +126,12 @@ class Follower:
             return
         if row is None:
             self._rows.pop(key, None)
-        elif is_newer(row, self._rows.get(key)):
+            self.overtaken.discard(key)
+        elif not is_newer(row, self._rows.get(key)):
+            self.overtaken.add(key)
+        else:
             self._rows[key] = row
+            self.overtaken.discard(key)
             self._following[number] = max(self._following.get(number, 0), row["done"] + 1)
             self._horizon.note(key)
             self._fresh_at[partition] = self._steady()

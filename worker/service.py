@@ -122,7 +122,7 @@ async def _following(follower: Follower, stopping: asyncio.Event) -> AsyncIterat
 
 @contextlib.contextmanager
 def _watching(app: EmotionApp, health: Health, serving: Serving, bundle_check_s: float) -> Iterator[None]:
-    tasks = [asyncio.create_task(_watch(health)), asyncio.create_task(_reread(app, health))]
+    tasks = [asyncio.create_task(_watch(health)), asyncio.create_task(_repair(app, health))]
     if bundle_check_s:
         tasks.append(asyncio.create_task(_look_for_bundles(serving, bundle_check_s)))
     try:
@@ -204,13 +204,15 @@ async def _look_for_bundles(serving: Serving, every_s: float) -> None:
         await asyncio.to_thread(serving.look)
 
 
-async def _reread(app: EmotionApp, health: Health) -> None:
+async def _repair(app: EmotionApp, health: Health) -> None:
     while True:
         await asyncio.sleep(_WATCH_INTERVAL_S)
         try:
-            await app.reread_dropped(health.follower.ends if health.follower else {})
+            if health.follower is not None:
+                app.write_again(health.follower.overtaken)
+                await app.reread_dropped(health.follower.ends)
         except Exception as error:  # noqa: BLE001 - a rebalance can begin at any moment; the next look comes soon
-            log.debug("could not look for dropped records", reason=repr(error))
+            log.debug("could not look for what is to be repaired", reason=repr(error))
 
 
 def _print_stacks() -> None:

@@ -208,11 +208,17 @@ def test_a_partition_without_a_position_begins_at_its_first_record_wherever_the_
         sought.append((tp, offset))
 
     app = SimpleNamespace(
-        raw_topic_name="raw", rows={}, progress=Progress(), drain_s=1.0, begin_assignment=begin_assignment
+        raw_topic_name="raw",
+        rows={},
+        progress=Progress(),
+        drain_s=1.0,
+        begin_assignment=begin_assignment,
+        rebalancing_count=0,
     )
     vars(consumer).update(
         {
             "app": app,
+            "_assigned_in": 0,
             "_seeking": asyncio.Lock(),
             "_fetching": None,
             "_read_offset": {},

@@ -9,6 +9,7 @@ import pytest
 from faust.tables.recovery import RebalanceAgain
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from structlog.testing import capture_logs
 
 from tests.apps import CHANGELOG, KEY, RAW, consumer_of, nothing_async
 from worker.app import EmotionApp
@@ -34,8 +35,11 @@ def test_a_stop_forgets_what_a_rebalance_held_back(app: EmotionApp) -> None:
     assert consumer._get_active_partitions() == set()
 
 
-def seeking(app: EmotionApp, committed: int) -> tuple[ExactConsumer, list[tuple[TP, int]]]:
+def seeking(app: EmotionApp, committed: int, first: int = 0) -> tuple[ExactConsumer, list[tuple[TP, int]]]:
     sought: list[tuple[TP, int]] = []
+
+    async def earliest_offsets(*tps: TP) -> dict[TP, int]:
+        return dict.fromkeys(tps, first)
 
     async def seek_to_committed() -> dict[TP, int]:
         return {RAW: committed}
@@ -44,7 +48,8 @@ def seeking(app: EmotionApp, committed: int) -> tuple[ExactConsumer, list[tuple[
         sought.append((tp, offset))
 
     vars(app)["begin_assignment"] = nothing_async
-    consumer = consumer_of(app, seek_to_committed=seek_to_committed, seek=seek, assignment=lambda: {RAW, CHANGELOG})
+    instead = {"seek_to_committed": seek_to_committed, "earliest_offsets": earliest_offsets, "seek": seek}
+    consumer = consumer_of(app, assignment=lambda: {RAW, CHANGELOG}, **instead)
     return consumer, sought
 
 
@@ -72,6 +77,19 @@ def test_a_fetch_that_comes_while_the_table_is_half_recovered_seeks_nothing(
         return sought
 
     assert asyncio.run(play()) == []
+
+
+def test_tweets_that_the_topic_deleted_before_they_were_labelled_are_told(app: EmotionApp) -> None:
+    async def play() -> list[tuple[TP, int]]:
+        app.rows[KEY] = new_row() | {"o": 9, "done": 9}
+        consumer, sought = seeking(app, 3, first=25)
+        await consumer.perform_seek()
+        return sought
+
+    with capture_logs() as said:
+        assert asyncio.run(play()) == [(RAW, 25)]
+    (line,) = [line for line in said if line["log_level"] == "error"]
+    assert (line["partition"], line["offset"], line["tweets_at_most"]) == (0, 10, 15)
 
 
 def test_a_batch_that_is_being_published_is_waited_for_before_the_topics_are_looked_at(app: EmotionApp) -> None:
