@@ -5,6 +5,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.rows import LARGEST_OF_NONE
+
 ClassWeights = Literal["none", "balanced", "effective"]
 _BETA = 0.999
 
@@ -14,7 +16,7 @@ def balanced(targets: NDArray[np.float32], weights: NDArray[np.float32], rule: C
 
     A row counts as its target's mean over the weights of the classes: ``balanced`` one over the rows of a class,
     ``effective`` one over its effective number (Cui et al. 2019, beta 0.999), which grows more slowly. Classes without
-    rows take no part.
+    rows take no part, and rows that carry none of the six are rows of no class.
 
     Args:
         targets: float32 ``[n, 6]``, rows sum to 1.
@@ -23,7 +25,8 @@ def balanced(targets: NDArray[np.float32], weights: NDArray[np.float32], rule: C
     """
     if rule == "none":
         return weights
-    rows = (targets * weights[:, None]).sum(axis=0)
+    is_some = targets.max(axis=1) > LARGEST_OF_NONE
+    rows = (targets * weights[:, None])[is_some].sum(axis=0)
     counts = rows if rule == "balanced" else (1 - _BETA**rows) / (1 - _BETA)
     of_class = np.where(rows > 0, 1 / np.maximum(counts, 1e-9), 0)
     new = weights * (targets @ of_class)

@@ -82,8 +82,9 @@ def coverage_curve(probabilities: NDArray[np.float32], right: NDArray[np.bool_])
 
 
 def best_temperature(logits: NDArray[np.float32], accepted: NDArray[np.bool_]) -> float:
-    """The temperature (Guo et al. 2017) whose confidences best foretell which answers people accept; of few rows 1.
+    """The temperature (Guo et al. 2017) whose confidences best foretell which answers people accept.
 
+    It is 1 where there are few rows, or all answers are right, or all wrong: no confidence would be high or low enough.
     It minimises the binary cross-entropy of the confidence against "the answer is one of the accepted labels": where
     people gave several labels, that is what accuracy and calibration error mean.
 
@@ -94,6 +95,8 @@ def best_temperature(logits: NDArray[np.float32], accepted: NDArray[np.bool_]) -
     if len(logits) < LEAST_ROWS_TO_FIT:
         return 1.0
     right = accepted[np.arange(len(logits)), logits.argmax(axis=1)]
+    if right.all() or not right.any():
+        return 1.0
 
     def loss(log_temperature: float) -> float:
         scaled = logits.astype(np.float64) / np.exp(log_temperature)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluation import measure, timed_answers
-from training.files import replaced
+from training.files import refuse_bundle, replaced
 from training.labelled import Labelled
 from training.metrics import answers, difference_95, mcnemar
 from worker.inference.engine import load_engine
@@ -24,7 +24,10 @@ def compare(first: Path, second: Path, data: Iterable[Labelled], out: Path | Non
 
     Raises:
         InferenceError: a bundle is missing, unfit or answers otherwise than at export.
+        FolderTaken: ``out`` is a bundle.
     """
+    if out is not None:
+        refuse_bundle(out)
     engines = [load_engine(first), load_engine(second)]
     results: dict[str, Any] = {}
     for labelled in data:

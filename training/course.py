@@ -13,10 +13,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
+from sklearn.metrics import confusion_matrix
 
 from training.errors import DataUnreadable, FolderTaken, Interrupted, SettingUnfit
-from training.files import claimed, replaced
+from training.files import claimed, refuse_bundle, replaced
+from training.metrics import judged, macro_f1
 from training.progress import watched
 
 BEGUN_FILE, RUN_FILE = "begun.json", "run.json"
@@ -86,11 +87,11 @@ class _Progress:
 
 @dataclass(frozen=True, slots=True)
 class Course(Generic[Step_contra]):
-    """A learner, its plan, and the labels int ``[n]`` of its validation rows."""
+    """A learner, its plan, and the labels that are accepted for its validation rows, bool ``[n, 6]``."""
 
     learner: Learner[Step_contra]
     plan: Plan
-    labels: NDArray[np.intp]
+    accepted: NDArray[np.bool_]
 
     def take(self, folder: Path) -> list[Grades]:
         """Train; the epoch with the best validation macro-F1 stays in the learner and in ``folder``.
@@ -136,11 +137,12 @@ class Course(Generic[Step_contra]):
 
     def _grade(self, progress: _Progress, folder: Path) -> None:
         given = self.learner.answers()
+        truth, right = judged(given, self.accepted)
         grades = {
             "epoch": progress.epoch + 1,
             "loss": progress.loss / max(1, progress.steps),
-            "val_macro_f1": float(f1_score(self.labels, given, average="macro")),
-            "val_accuracy": float((given == self.labels).mean()),
+            "val_macro_f1": macro_f1(confusion_matrix(truth, given, labels=range(self.accepted.shape[1]))),
+            "val_accuracy": float(right.mean()),
         }
         best = max((before["val_macro_f1"] for before in progress.history), default=-1.0)
         if grades["val_macro_f1"] > best:
@@ -176,8 +178,9 @@ def begin(folder: Path, settings: dict[str, Any], *contents: NDArray[Any] | Ids)
     If it was marked before, check that they are the same.
 
     Raises:
-        FolderTaken: it was begun with others; the message names them.
+        FolderTaken: it was begun with others, which the message names, or holds a bundle.
     """
+    refuse_bundle(folder)
     digest = hashlib.sha256()
     for content in contents:
         digest.update(content.tobytes() if isinstance(content, np.ndarray) else json.dumps(content).encode())

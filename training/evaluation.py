@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from schemas.emotions import EMOTIONS
 from training.calibration import ece, retempered
-from training.files import replaced
+from training.files import refuse_bundle, replaced
 from training.labelled import Labelled
 from training.metrics import answers, auroc, figures
 from training.scoring import score
@@ -53,7 +53,10 @@ def evaluate(bundle: Path, data: Iterable[Labelled], out: Path | None = None) ->
 
     Raises:
         InferenceError: the bundle is missing, unfit or answers otherwise than at export.
+        FolderTaken: ``out`` is a bundle.
     """
+    if out is not None:
+        refuse_bundle(out)
     started = time.perf_counter()
     engine = load_engine(bundle)
     manifest = engine.manifest

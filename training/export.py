@@ -17,7 +17,7 @@ from schemas.emotions import EMOTIONS
 from training.calibration import LEAST_ROWS_TO_FIT, best_temperature, retempered
 from training.card import card
 from training.data.prepare import fingerprint
-from training.data.rows import TARGETS, is_certain
+from training.data.rows import TARGETS, accepted, is_certain
 from training.data.sources import JUDGED_BY_PEOPLE
 from training.errors import ExportRefused
 from training.metrics import figures
@@ -109,13 +109,13 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
 
 def _temperatures(logits: NDArray[np.float32], validation: pd.DataFrame) -> tuple[float, NDArray[np.float64]]:
     """The temperature that the validation rows give, and for each row ``[n]`` that of the half which it is not in."""
-    accepted = validation[TARGETS].to_numpy() > 0
+    given = accepted(validation[TARGETS].to_numpy())
     halves = np.asarray(pd.util.hash_pandas_object(validation["group"], index=False) % 2 == 0)
     fit = validation["source"].isin(JUDGED_BY_PEOPLE).to_numpy()
     if min((fit & halves).sum(), (fit & ~halves).sum()) < LEAST_ROWS_TO_FIT:
         fit = np.ones_like(fit)
-    of_half, of_other_half = (best_temperature(logits[fit & half], accepted[fit & half]) for half in (halves, ~halves))
-    return best_temperature(logits[fit], accepted[fit]), np.where(halves, of_other_half, of_half)
+    of_half, of_other_half = (best_temperature(logits[fit & half], given[fit & half]) for half in (halves, ~halves))
+    return best_temperature(logits[fit], given[fit]), np.where(halves, of_other_half, of_half)
 
 
 def _write(
@@ -152,7 +152,7 @@ def _agreement(engine: Engine, validation: pd.DataFrame, candidate: Candidate, t
 
 
 def _accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
-    return float((targets[np.arange(len(targets)), probabilities.argmax(1)] > 0).mean())
+    return float(accepted(targets)[np.arange(len(targets)), probabilities.argmax(1)].mean())
 
 
 def _metrics(
@@ -168,7 +168,7 @@ def _metrics(
             if len(places) < LEAST_ROWS_OF_A_FIGURE:
                 continue
             part = held_out.iloc[places]
-            one = figures(probabilities[places], part[TARGETS].to_numpy() > 0)
+            one = figures(probabilities[places], accepted(part[TARGETS].to_numpy()))
             data = DataRef(name=str(source), split=split, rows=len(part), sha256=fingerprint(part))
             wanted = ("accuracy", "macro_f1", "macro_precision", "weighted_f1", "ece")
             found.append(Metrics(data=data, **{name: one[name] for name in wanted}))

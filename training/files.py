@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from schemas.bundle import MANIFEST_FILE
 from training.errors import DiskFull, FolderTaken
 
 
@@ -102,3 +103,13 @@ def is_full(error: BaseException) -> bool:
     """Whether an error says that the disk or the quota is full; libraries tell it in their own words."""
     told = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     return told or any(words in str(error).lower() for words in _SAYINGS)
+
+
+def refuse_bundle(folder: Path) -> None:
+    """A bundle with a file more than its manifest names would be served by no worker.
+
+    Raises:
+        FolderTaken: the folder holds a bundle.
+    """
+    if (folder / MANIFEST_FILE).exists():
+        raise FolderTaken(f"{folder} holds a bundle, which must stay as it is; name another folder with --out")

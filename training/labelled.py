@@ -2,16 +2,17 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.data.labels import Names, check_known, target_of
-from training.data.rows import LARGEST_OF_NONE, TARGETS, Target, is_certain, read_rows
+from training.data.rows import LARGEST_OF_NONE, TARGETS, Target, accepted, is_certain, read_rows
 from training.data.tables import Columns, read_table
 from training.errors import TooFewRows
+from worker.inference.cleaning import clean, has_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Labelled:
         name: what the figures are filed under.
         accepted: bool ``[n, 6]``, at least one true in a row.
         empty: texts that people found to carry none of the six.
+
+    A text without words is in neither: the worker labels none.
     """
 
     name: str
@@ -45,7 +48,7 @@ def from_file(path: Path, columns: Columns, names: Names) -> Labelled:
         TooFewRows: none of them carries one of the six.
         DataUnreadable, LabelsUnknown: the file does not fit.
     """
-    rows = list(read_table(path, columns))
+    rows = list(read_table(path, replace(columns, split="")))
     check_known(((row.source, row.labels) for row in rows), names)
     pairs = [(row.text, target_of(row.labels, names)) for row in rows if row.labels is not None]
     return _labelled(str(path), [(text, target) for text, target in pairs if target is not None])
@@ -75,8 +78,10 @@ def from_prepared(folder: Path, split: str, source: str | None = None) -> Iterat
 
 
 def _labelled(name: str, pairs: Sequence[tuple[str, Target]]) -> Labelled:
+    pairs = [(text, target) for text, target in pairs if has_words(clean(text))]
     certain = [(text, target) for text, target in pairs if max(target) > LARGEST_OF_NONE]
     if not certain:
         raise TooFewRows(f"{name} holds no rows with one of the six; check its labels, or map them with --labels")
     empty = [text for text, target in pairs if max(target) <= LARGEST_OF_NONE]
-    return Labelled(name, [text for text, _ in certain], np.asarray([t for _, t in certain]) > 0, empty)
+    given = accepted(np.asarray([target for _, target in certain], np.float32))
+    return Labelled(name, [text for text, _ in certain], given, empty)

@@ -12,7 +12,7 @@ from scipy.special import log_softmax, logsumexp
 
 from schemas.emotions import EMOTIONS
 from training.calibration import best_temperature
-from training.data.rows import TARGETS, is_certain
+from training.data.rows import TARGETS, accepted, is_certain
 from training.data.sources import JUDGED_BY_PEOPLE, VARIED
 from training.errors import TooFewRows
 from worker.inference.engine import softmax
@@ -85,7 +85,7 @@ def taught_lesson(rows: pd.DataFrame, logits: Soft, learned: NDArray[np.bool_]) 
     gold, certain = part[TARGETS].to_numpy(np.float32), is_certain(part).to_numpy()
     unlabelled = np.isnan(gold).any(axis=1)
     none = ~certain & ~unlabelled
-    within = np.nan_to_num(gold > 0) * soft
+    within = accepted(gold) * soft
     labels = np.where(
         certain[:, None], within / np.maximum(within.sum(axis=1, keepdims=True), 1e-12), 1 / len(EMOTIONS)
     )
@@ -112,17 +112,17 @@ def blend(rows: pd.DataFrame, answers: Soft) -> tuple[Soft, dict[str, NDArray[np
     """
 
     def fitted(held_out: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return _weights(answers[:, held_out], rows.loc[held_out, TARGETS].to_numpy() > 0)
+        return _weights(answers[:, held_out], accepted(rows.loc[held_out, TARGETS].to_numpy()))
 
     weights = _of_each_source(rows, fitted)
     of_row = np.stack([weights[source] for source in rows["source"]]).astype(np.float32)
     return np.einsum("rt,tre->re", of_row, answers), weights
 
 
-def _weights(answers: Soft, accepted: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _weights(answers: Soft, given: NDArray[np.bool_]) -> NDArray[np.float64]:
     def loss(weights: NDArray[np.float64]) -> float:
         log_p = log_softmax(np.tensordot(weights, answers, axes=1), axis=1)
-        return -float(logsumexp(np.where(accepted, log_p, -np.inf), axis=1).mean())
+        return -float(logsumexp(np.where(given, log_p, -np.inf), axis=1).mean())
 
     even = np.full(len(answers), 1 / len(answers))
     found = minimize(loss, even, method="L-BFGS-B", bounds=[(0, None)] * len(answers)).x
@@ -137,7 +137,7 @@ def temperatures(rows: pd.DataFrame, logits: Soft) -> dict[str, float]:
     """
 
     def fitted(held_out: NDArray[np.bool_]) -> float:
-        return best_temperature(logits[held_out], rows.loc[held_out, TARGETS].to_numpy() > 0)
+        return best_temperature(logits[held_out], accepted(rows.loc[held_out, TARGETS].to_numpy()))
 
     return _of_each_source(rows, fitted)
 

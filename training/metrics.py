@@ -60,8 +60,13 @@ def answers(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
     """The class given, the class taken as the truth, and whether the answer is accepted; each ``[n]``."""
     given = probabilities.argmax(axis=1)
+    return given, *judged(given, accepted)
+
+
+def judged(given: NDArray[np.intp], accepted: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Of classes given ``[n]`` the class taken as the truth, and whether the answer is accepted; each ``[n]``."""
     right: NDArray[np.bool_] = accepted[np.arange(len(given)), given]
-    return given, np.where(right, given, accepted.argmax(axis=1)), right
+    return np.where(right, given, accepted.argmax(axis=1)), right
 
 
 def macro_f1(confusion: NDArray[np.int64]) -> float:
@@ -110,6 +115,7 @@ def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> dict[str,
 
 def difference_95(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], seed: int = 13) -> list[float]:
     """95 % bootstrap interval of the accuracy of B minus that of A on the same rows."""
-    gain = right_b.astype(np.int8) - right_a.astype(np.int8)
-    draws = np.random.default_rng(seed).integers(0, len(gain), (_BOOTSTRAPS, len(gain)))
-    return [float(edge) for edge in np.quantile(gain[draws].mean(axis=1), (0.025, 0.975))]
+    rows = len(right_a)
+    shares = np.asarray([(right_b & ~right_a).sum(), (right_a & ~right_b).sum(), (right_a == right_b).sum()]) / rows
+    better, worse, _ = np.random.default_rng(seed).multinomial(rows, shares, _BOOTSTRAPS).T
+    return [float(edge) for edge in np.quantile((better - worse) / rows, (0.025, 0.975))]

@@ -11,7 +11,7 @@ import pandas as pd
 from schemas.bundle import MANIFEST_FILE
 from training.course import RUN_FILE, VOCABULARY_FILE, Course, Plan, begin
 from training.data.prepare import fingerprint
-from training.data.rows import TARGETS, read_rows, validation_rows
+from training.data.rows import TARGETS, accepted, read_rows, validation_rows
 from training.errors import DataUnreadable
 from training.files import replaced
 from training.lessons import Lesson, plain_lesson
@@ -63,7 +63,7 @@ def train_encoder(
     learner = FineTuning(model, (ids, lesson.targets, lesson.weights), held_out, chosen)
     save_encoder(run, tokenizer, model)
     plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
-    course = Course(learner, plan, grading.argmax(1))
+    course = Course(learner, plan, accepted(grading))
     report = {"sizes": asdict(chosen), "history": course.take(run), "precision": str(learner.precision)}
     return _finish(run, course, {"kind": "encoder", "base": name, **_story(rows, lesson, prepared_sha256), **report})
 
@@ -117,7 +117,7 @@ def train_lstm(
         path.write_text(json.dumps({"vocabulary": begun.vocabulary, "trained": begun.trained}), encoding="utf-8")
     learner = lstm_fitting.LstmFitting(begun.model, (ids, lesson.targets, lesson.weights), held_out, begun.sizes)
     plan = Plan(begun.sizes.epochs, begun.sizes.patience, begun.sizes.checkpoint_minutes)
-    course = Course(learner, plan, grading.argmax(1))
+    course = Course(learner, plan, accepted(grading))
     report = {"sizes": asdict(begun.sizes), "history": course.take(run)}
     return _finish(run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson, prepared_sha256), **report})
 

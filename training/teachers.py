@@ -106,7 +106,7 @@ def _ask_checkpoint(path: Path, cleaned: list[str]) -> Logits:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+        model, loading = AutoModelForSequenceClassification.from_pretrained(path, output_loading_info=True)
     except (*DAMAGE, SafetensorError) as error:
         raise DataUnreadable(
             f"{path} cannot be read as a teacher; a checkpoint has {_CONFIG_FILE}, weights and tokenizer of a kind "
@@ -115,6 +115,9 @@ def _ask_checkpoint(path: Path, cleaned: list[str]) -> Logits:
     names = [str(model.config.id2label[i]).lower() for i in range(model.config.num_labels)]
     if sorted(names) != sorted(EMOTIONS):
         raise TeacherUnfit(f"{path} labels {', '.join(names)}, not {', '.join(EMOTIONS)}; set id2label in its config")
+    if missing := sorted(loading["missing_keys"]):
+        raise TeacherUnfit(f"{path} has no weights for {', '.join(missing[:3])}: it was not fine-tuned; train it first")
+    model.eval()
     ids = encode(tokenizer, cleaned, _MAX_TOKENS)
     order = [names.index(emotion) for emotion in EMOTIONS]
     rows = []

@@ -110,6 +110,23 @@ def test_near_duplicates_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
     assert (frame["group"].value_counts() == 2).all()
 
 
+def test_equal_texts_of_a_set_with_an_official_split_and_of_one_without_become_one(
+    corpus: Path, tmp_path: Path
+) -> None:
+    import pandas as pd  # noqa: PLC0415 - heavy, only here
+
+    official = tmp_path / "official.jsonl"
+    lines = [json.loads(line) | {"split": "train", "label": "anger"} for line in corpus.read_text().splitlines()]
+    official.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    invoke("prepare", "--rows", corpus, "--rows", official, "--out", tmp_path / "prepared")
+    frame = pd.read_parquet(tmp_path / "prepared" / "rows.parquet")
+    assert not frame["cleaned"].duplicated().any()
+    without_words = tmp_path / "links.jsonl"
+    without_words.write_text(json.dumps({"text": "https://example.org", "label": "joy"}) + "\n")
+    result = invoke("prepare", "--rows", without_words, "--out", tmp_path / "nothing")
+    assert "no row holds a text with words" in result.output
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -69,12 +69,14 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     import numpy as np
 
     from training.data.rows import read_rows
+    from training.files import refuse_bundle
     from training.lessons import blend, taught_lesson, taught_rows, temperatures
     from training.pipeline import train_encoder, train_lstm
     from training.teachers import teach
 
     chosen = given(**sizes)
     refuse_settings_of_another(student, chosen | given(base=base, preset=preset))
+    refuse_bundle(out)
     rows = read_rows(prepared)
     learned = taught_rows(rows, unlabelled_share)
     answers = teach(teachers, rows, learned | np.asarray(rows["split"] == "val"), out / "teachers")

@@ -1,17 +1,17 @@
 """A data set by its name on the Hugging Face Hub, or the same layout in a local folder."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from training.data.rows import Row
-from training.data.tables import SUFFIXES, Columns, read_table
+from training.data.tables import SPLITS, SUFFIXES, Columns, read_table
 from training.errors import DataUnreadable, HubUnreachable
 
 _PARQUET_BRANCH = "refs/convert/parquet"
 """Where the Hub keeps every data set as Parquet, ``config/split/0000.parquet`` (Hub documentation, Parquet files)."""
 _USUAL_CONFIGS = ("default", "split", "main")
-_SPLITS = {"train": "train", "valid": "val", "val": "val", "dev": "val", "test": "test"}
 
 
 def read_dataset(
@@ -44,8 +44,8 @@ def _local(folder: Path) -> list[tuple[Path, str]]:
 
 def _split_of(path: Path) -> str:
     for part in reversed(path.parts):
-        for start, split in _SPLITS.items():
-            if part.lower().startswith(start):
+        for word in re.split("[^a-z]+", part.lower()):
+            if split := SPLITS.get(word):
                 return split
     return ""
 

@@ -1,16 +1,18 @@
 """Equal texts become one row; near-duplicates get a key in common."""
 
 import re
+import unicodedata
 from typing import Literal
 
 import pandas as pd
 
 from training.data.rows import TARGETS
-from worker.inference.cleaning import clean
+from worker.inference.cleaning import PLACEHOLDERS, clean
 
 Conflicts = Literal["mean", "first"]
 """Equal texts with different labels get the mean of their targets, or the target of the first."""
 _ASIDES = re.compile(r"[@#]\w+|https?://\S+")
+_PLACEHOLDERS = re.compile("|".join(PLACEHOLDERS))
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -19,7 +21,8 @@ def group_key(text: str) -> str:
 
     A text that is nothing else keeps all its words, one without Latin letters and digits is its own key.
     """
-    bare = _NOT_WORD.sub(" ", clean(_ASIDES.sub(" ", text))).strip()
+    cleaned = clean(_ASIDES.sub(" ", unicodedata.normalize("NFKC", text)))
+    bare = _NOT_WORD.sub(" ", _PLACEHOLDERS.sub(" ", cleaned)).strip()
     if len(bare) > 8:
         return bare
     cleaned = clean(text)

@@ -68,6 +68,8 @@ def prepare(rows: Iterable[Row], folder: Path, rules: Rules | None = None) -> di
     loaded = loaded.assign(group=[group_key(text) for text in loaded["text"]])
     report: dict[str, Any] = {"load": inspect(loaded)}
     frame, dropped = _drop_unusable(loaded)
+    if frame.empty:
+        raise TooFewRows("no row holds a text with words; check --text-column")
     frame, report["encode"] = _encode(frame, rules.names)
     told_nothing = frame["says_nothing"].sum()
     frame = frame[~frame["says_nothing"]].drop(columns=["labels", "left_out", "says_nothing"])
@@ -77,11 +79,14 @@ def prepare(rows: Iterable[Row], folder: Path, rules: Rules | None = None) -> di
     dropped["equal to another text"] = before - len(frame)
     frame["split"] = split_rows(frame, rules.shares)
     frame, leaks = without_leaks(frame)
+    divided = len(frame)
+    frame, across = one_row_a_text(frame, rules.judged, rules.conflicts)  # those of an official split met others there
+    dropped["equal to another text"] += divided - len(frame)
     report["clean"] = {
         "rows_before": len(loaded),
         "rows_after": before - dropped["equal to another text"],
         "dropped": dropped,
-        "conflicting_texts": conflicting,
+        "conflicting_texts": conflicting + across,
         "conflict_rule": rules.conflicts,
         "examples": _examples(frame),
     }

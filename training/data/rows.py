@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from schemas.emotions import EMOTIONS
 from training.errors import DataUnreadable, TooFewRows
@@ -58,6 +60,16 @@ def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
 def is_certain(frame: pd.DataFrame) -> pd.Series:
     """Rows that carry at least one of the six, as a boolean series."""
     return frame[TARGETS].max(axis=1) > LARGEST_OF_NONE
+
+
+def accepted(targets: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which labels people gave, bool ``[n, 6]``, from targets ``[n, 6]``.
+
+    Where equal texts were merged, one with a label and one with none of the six, every part of the target is above
+    zero, but only a label's is above the least.
+    """
+    given: NDArray[np.bool_] = targets > targets.min(axis=1, keepdims=True) + np.float32(1e-6)
+    return given
 
 
 def validation_rows(rows: pd.DataFrame) -> pd.DataFrame:

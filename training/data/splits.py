@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.data.rows import TARGETS
+from training.data.rows import TARGETS, is_certain
 from training.errors import SettingUnfit, TooFewRows
 
 LEAST_ROWS_OF_A_CLASS = 10
@@ -93,7 +93,8 @@ def check_classes(frame: pd.DataFrame, *, allow_empty: bool) -> None:
         TooFewRows: fewer than ten training rows of a class (none at all are fine with ``allow_empty``), or none in
             validation.
     """
-    train, val = (frame.loc[frame["split"] == split, TARGETS].sum() for split in ("train", "val"))
+    certain = frame[is_certain(frame)]
+    train, val = (certain.loc[certain["split"] == split, TARGETS].sum() for split in ("train", "val"))
     poor = [
         f"{str(column).removeprefix('p_')} ({rows:.0f})"
         for column, rows in train.items()

@@ -19,7 +19,7 @@ from training.errors import DataUnreadable
 csv.field_size_limit(10_000_000)
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
-_OUR_SPLITS = {
+SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
@@ -64,13 +64,13 @@ def read_table(path: Path, columns: Columns, source: str | None = None) -> Itera
             label = _label_column(path, number, record, columns)
         labels = None if label is None else _labels(record.get(label), columns.separator)
         split = str(record.get(columns.split) or "").strip().lower()
-        if split not in _OUR_SPLITS:
+        if split not in SPLITS:
             raise DataUnreadable(
                 f"{path}, row {number}: split {split!r} in column {columns.split!r}; use train, val or test, or name "
                 "another column with --split-column"
             )
         text = _text(record[columns.text], f"{path}, row {number}, column {columns.text!r}")
-        yield Row(text, labels, source or stem, _OUR_SPLITS[split])
+        yield Row(text, labels, source or stem, SPLITS[split])
 
 
 def _records(path: Path, suffix: str, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:

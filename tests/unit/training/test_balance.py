@@ -26,3 +26,9 @@ def test_none_leaves_the_weights_and_smoothing_keeps_the_sum() -> None:
     soft = smoothed(TARGETS, 0.12)
     np.testing.assert_allclose(soft.sum(axis=1), 1, rtol=1e-6)
     assert soft[0, 0] == pytest.approx(0.9)
+
+
+def test_rows_that_carry_none_of_the_six_are_rows_of_no_class() -> None:
+    none = np.full((20, 6), 1 / 6, np.float32)
+    weights = balanced(np.concatenate([TARGETS, none]), np.ones(30, np.float32), "balanced")
+    assert weights[:8].sum() == pytest.approx(weights[8:10].sum())

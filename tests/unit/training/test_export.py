@@ -41,6 +41,21 @@ def test_a_folder_that_is_no_bundle_stays_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+def test_nothing_else_is_written_into_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    own = prepared(tmp_path / "own")
+    before = sorted(tiny_bundle.iterdir())
+    common = ("--prepared", str(own), "--out", str(tiny_bundle))
+    for command in (
+        ("evaluate", str(tiny_bundle)),
+        ("compare", str(tiny_bundle), str(tiny_bundle)),
+        ("train", "lstm", "--start", str(tiny_bundle)),
+        ("distill", "--student", "lstm", "--teacher", str(tiny_bundle)),
+    ):
+        result = CliRunner().invoke(main, [*command, *common])
+        assert "holds a bundle, which must stay as it is; name another folder with --out" in result.output
+    assert sorted(tiny_bundle.iterdir()) == before
+
+
 def test_a_run_is_exported_with_the_rows_that_it_learned_from_only(tmp_path: Path) -> None:
     own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other", rows=360)
     build_bert(tmp_path / "base")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from training.data.hub import read_dataset
+from training.data.hub import _split_of, read_dataset
 from training.data.tables import Columns
 from training.errors import DataUnreadable, HubUnreachable
 
@@ -110,3 +110,18 @@ def test_a_local_folder_is_read_as_the_hub_is(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataUnreadable, match="holds no file"):
         list(read_dataset(str(tmp_path / "empty"), Columns()))
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [
+        ("emotion-labels-test.csv.gz", "test"),
+        ("split/validation/0000.parquet", "val"),
+        ("tweets_train.csv", "train"),
+        ("train-00000-of-00001.parquet", "train"),
+        ("testimonials.csv", ""),
+        ("developers.jsonl", ""),
+    ],
+)
+def test_a_split_is_told_by_a_whole_word_of_the_name(path: str, split: str) -> None:
+    assert _split_of(Path(path)) == split

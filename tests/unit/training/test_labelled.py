@@ -21,3 +21,13 @@ def test_a_source_of_neutral_texts_only_does_not_keep_others_from_being_measured
     assert (found.name, found.texts, found.empty) == ("a val", ["so happy"], ["it rains"])
     with pytest.raises(TooFewRows, match="no rows with one of the six"):
         list(from_prepared(tmp_path, "val", "b"))
+
+
+def test_only_a_label_that_people_gave_is_accepted_and_only_what_the_worker_labels_is_measured(tmp_path: Path) -> None:
+    merged = tuple((joy + none) / 2 for joy, none in zip(JOY, NONE_OF_SIX, strict=True))
+    frame = pd.DataFrame({"source": "a", "text": ["so happy", "\U0001f602 https://example.org"], "split": "val"})
+    frame[TARGETS] = [merged, JOY]
+    frame.to_parquet(tmp_path / ROWS_FILE)
+    (found,) = from_prepared(tmp_path, "val")
+    assert found.texts == ["so happy"]
+    assert found.accepted.tolist() == [[False, True, False, False, False, False]]

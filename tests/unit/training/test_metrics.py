@@ -61,6 +61,11 @@ def test_few_rows_change_no_temperature() -> None:
     assert best_temperature(logits[:29] * 3, accepted[:29]) == 1
 
 
+def test_answers_that_are_all_right_change_no_temperature() -> None:
+    logits = np.tile(np.array([2.0, 0, 0, 0, 0, 0], np.float32), (60, 1))
+    assert best_temperature(logits, logits > 1) == best_temperature(logits, logits < 1) == 1
+
+
 @pytest.mark.parametrize("rows", [300, 20_000])
 def test_what_chance_adds_to_the_calibration_error_is_what_calibrated_answers_show(rows: int) -> None:
     probabilities = np.random.default_rng(3).dirichlet(np.full(6, 0.5), rows).astype(np.float32)

@@ -118,3 +118,21 @@ def test_a_labelled_row_goes_before_an_unlabelled_one_of_people() -> None:
 
 def test_short_texts_are_told_apart_by_their_hashtags() -> None:
     assert group_key("so #happy") != group_key("so #sad")
+
+
+@pytest.mark.parametrize(
+    "aside", ["pic.twitter.com/a1", "www.example.org/a", "HTTPS://t.co/a", "\uff20someone", "<user>"]
+)
+def test_links_and_mentions_of_any_make_are_no_part_of_the_key(aside: str) -> None:
+    assert group_key(f"what a happy day it is {aside}") == group_key("what a happy day it is")
+
+
+def test_rows_that_carry_none_of_the_six_are_rows_of_no_class() -> None:
+    frame = rows({emotion: 60 for emotion in EMOTIONS if emotion != "surprise"})
+    neutral = rows({"joy": 300}, source="b")
+    neutral[TARGETS] = 1 / 6
+    frame = pd.concat([frame, neutral], ignore_index=True)
+    frame["split"] = split_rows(frame, Shares())
+    with pytest.raises(TooFewRows, match=r"surprise \(0\)"):
+        check_classes(frame, allow_empty=False)
+    check_classes(frame, allow_empty=True)

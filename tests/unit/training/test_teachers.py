@@ -107,3 +107,10 @@ def test_a_folder_that_is_no_teacher_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"kind": "lstm"}')
     with pytest.raises(DataUnreadable, match="export it"):
         ask(tmp_path, TEXTS)
+
+
+def test_a_checkpoint_that_was_never_fine_tuned_is_no_teacher(tmp_path: Path) -> None:
+    model = DistilBertForSequenceClassification.from_pretrained(checkpoint(tmp_path, EMOTIONS))
+    model.distilbert.save_pretrained(tmp_path)
+    with pytest.raises(TeacherUnfit, match=r"has no weights for classifier.*was not fine-tuned"):
+        ask(tmp_path, TEXTS)
