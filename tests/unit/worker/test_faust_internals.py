@@ -88,6 +88,17 @@ INTERNALS = [
     Internal("faust.streams:current_event", "3b821f1a78d8", "worker.agent._as_current"),
     Internal("faust.streams:Stream.events", "c62f4dd3a73f", "ScoreAgent.run"),
     Internal(DRIVER + "Producer.flush", "36d0cb3615f6", "the changelog is flushed before a commit"),
+    Internal("worker.headers:_PartitionRecords.__base__._unpack_records", "b803e6d46480", "worker.headers"),
+    Internal("aiokafka.record.default_records:_DefaultRecordBatchPy", "f63fbb5a8a24", "worker.headers"),
+    Internal("aiokafka.record.memory_records:_MemoryRecordsPy", "795a0314fbca", "worker.headers"),
+    Internal("aiokafka.consumer.fetcher:Fetcher._proc_fetch_request", "59bf948fff47", "worker.headers"),
+    Internal(
+        "faust.tables.recovery:Recovery._restart_recovery",
+        "6bd8a8558a2d",
+        "ExactConsumer.perform_seek raises RebalanceAgain",
+    ),
+    Internal("faust.app.base:App.on_rebalance_start", "5c1e23de3067", "ExactConsumer.is_overtaken"),
+    Internal("faust.transport.consumer:ThreadDelegateConsumer._commit", "a20eec84e4b2", "ExactConsumer._commit"),
     Internal("faust.sensors.base:SensorDelegate.on_send_error", "1d19ba7eede0", "worker.app._CrashOnSendError"),
 ]
 STATE = ["_gap", "_committed_offset", "_read_offset", "_active_partitions", "_paused_partitions", "flow_active"]
