@@ -59,6 +59,7 @@ def _story(runs: Sequence[Path], stories: Sequence[dict[str, Any]]) -> dict[str,
     teachers = dict.fromkeys(teacher for story in stories for teacher in story["teachers"])
     together = {"teachers": list(teachers), "learned": learned, "averaged": [run.name for run in runs], "history": []}
     story = {**stories[-1], **together}
-    if len({story.get("prepared_sha256") for story in stories}) > 1:
+    differ = len({story.get("prepared_sha256") for story in stories}) > 1
+    if differ:
         story.pop("prepared_sha256", None)
-    return story
+    return story | {"other_rows": differ or any(story.get("other_rows") for story in stories)}

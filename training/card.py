@@ -32,6 +32,9 @@ _BASES = {
 """Credits by the last part of a path or Hub name, or by its last two."""
 _NO_SETTING = "checkpoint_minutes"
 """Has no part in what comes out."""
+_BEGAN_WITH_OTHERS = """\
+**Its weights began with a model of which nothing says that it learned from the same prepared rows: it may have seen test
+and validation rows.** This training saw no test row."""
 _TEMPLATE = """\
 # {name} {version}
 
@@ -59,7 +62,7 @@ them. ECE: how far the confidence is from the share of right answers, after the 
 |---|---|---|---|---|---|
 {figures}
 
-Test rows took part in nothing. Validation rows chose the epoch and fitted the temperature; in the table each half of
+{test_rows} Validation rows chose the epoch and fitted the temperature; in the table each half of
 them has the temperature that the other half gives. Under a confidence of {abstain_threshold} it abstains: the label
 is still there, marked.
 {agreement}
@@ -118,6 +121,7 @@ def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any])
             "learned": _learned(made.get("learned", {})),
             "base": _base(fields["base_model"]),
             "teachers": f" It was taught by {' and '.join(teachers)}." if teachers else "",
+            "test_rows": _BEGAN_WITH_OTHERS if made.get("other_rows") else "Test rows took part in nothing.",
             "averaged": f" Its weights are the mean of those of {len(averaged)} runs." if averaged else "",
             "shares": ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares),
             "p50": profile.tokens_per_tweet["p50"],

@@ -65,7 +65,9 @@ def train_encoder(
     plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
     course = Course(learner, plan, accepted(grading))
     report = {"sizes": asdict(chosen), "history": course.take(run), "precision": str(learner.precision)}
-    return _finish(run, course, {"kind": "encoder", "base": name, **_story(rows, lesson, prepared_sha256), **report})
+    return _finish(
+        run, course, {"kind": "encoder", "base": name, **_story(rows, lesson, prepared_sha256, start), **report}
+    )
 
 
 def train_lstm(
@@ -119,7 +121,9 @@ def train_lstm(
     plan = Plan(begun.sizes.epochs, begun.sizes.patience, begun.sizes.checkpoint_minutes)
     course = Course(learner, plan, accepted(grading))
     report = {"sizes": asdict(begun.sizes), "history": course.take(run)}
-    return _finish(run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson, prepared_sha256), **report})
+    return _finish(
+        run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson, prepared_sha256, start), **report}
+    )
 
 
 def _rows(prepared: Path, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
@@ -133,10 +137,17 @@ def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str,
     return {name: value for name, value in known.items() if name != "checkpoint_minutes"}
 
 
-def _story(rows: pd.DataFrame, lesson: Lesson, prepared_sha256: str) -> dict[str, Any]:
+def _story(rows: pd.DataFrame, lesson: Lesson, prepared_sha256: str, start: Path | None) -> dict[str, Any]:
     """What a run says of its rows and teachers, for the model card and `export`."""
     learned = {str(source): int(n) for source, n in rows.loc[lesson.learned, "source"].value_counts().items()}
-    return {"teachers": list(lesson.teachers), "learned": learned, "prepared_sha256": prepared_sha256}
+    before = json.loads((start / RUN_FILE).read_text()) if start is not None and (start / RUN_FILE).exists() else {}
+    return {
+        "teachers": list(lesson.teachers),
+        "learned": learned,
+        "prepared_sha256": prepared_sha256,
+        "other_rows": start is not None
+        and (before.get("prepared_sha256") != prepared_sha256 or bool(before.get("other_rows"))),
+    }
 
 
 def _finish(run: Path, course: Course[Any], report: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from tests.encoders import build_bert, write_rows
 from training.__main__ import main
+from training.averaging import average_runs
 from training.bundling import export_run
 from training.card import _base
 from training.data.rows import TARGETS
@@ -68,6 +69,20 @@ def test_a_run_is_exported_with_the_rows_that_it_learned_from_only(tmp_path: Pat
         export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
     with pytest.raises(DataUnreadable, match="encoder is missing"):
         export_run(other, run_of(tmp_path / "older"), tmp_path / "bundle", name=None, bundle_version="1")
+
+
+def test_a_start_that_may_have_seen_what_is_measured_is_told(tmp_path: Path) -> None:
+    own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other", rows=360)
+    build_bert(tmp_path / "base")
+    base = str(tmp_path / "base")
+    first = train_encoder(own, base, tmp_path / "first", epochs=1)
+    same = train_encoder(own, base, tmp_path / "same", start=tmp_path / "first", epochs=1)
+    moved = train_encoder(other, base, tmp_path / "moved", start=tmp_path / "first", epochs=1)
+    back = train_encoder(other, base, tmp_path / "back", start=tmp_path / "moved", epochs=1)
+    assert [run["other_rows"] for run in (first, same, moved, back)] == [False, False, True, True]
+    average_runs([tmp_path / "same", tmp_path / "back"], tmp_path / "both")
+    export_run(own, tmp_path / "both", tmp_path / "bundle", name=None, bundle_version="1")
+    assert "it may have seen" in (tmp_path / "bundle" / "README.md").read_text()
 
 
 def test_only_validation_rows_that_changed_are_other_rows_too(tmp_path: Path) -> None:
