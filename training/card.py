@@ -33,8 +33,8 @@ _BASES = {
 _NO_SETTING = "checkpoint_minutes"
 """Has no part in what comes out."""
 _BEGAN_WITH_OTHERS = """\
-**Its weights began with a model of which nothing says that it learned from the same prepared rows: it may have seen test
-and validation rows.** This training saw no test row."""
+**Its weights began with a model of which nothing says that it learned from the same prepared rows: it may have seen
+test and validation rows.** This training saw no test row."""
 _TEMPLATE = """\
 # {name} {version}
 

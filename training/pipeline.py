@@ -12,7 +12,7 @@ from schemas.bundle import MANIFEST_FILE
 from training.course import RUN_FILE, VOCABULARY_FILE, Course, Plan, begin
 from training.data.prepare import fingerprint
 from training.data.rows import TARGETS, accepted, read_rows, validation_rows
-from training.errors import DataUnreadable
+from training.errors import DataUnreadable, SettingUnfit
 from training.files import replaced
 from training.lessons import Lesson, plain_lesson
 
@@ -88,6 +88,7 @@ def train_lstm(
 
     Raises:
         DataUnreadable: neither ``start`` nor ``glove``, or one of them cannot be read.
+        SettingUnfit: ``start`` has other units than are asked for.
         TooFewRows: no validation rows.
         FolderTaken: ``run`` was begun with other settings or rows, or another process is at work there.
         DiskFull: no room for a checkpoint.
@@ -103,6 +104,8 @@ def train_lstm(
     if start is not None:
         is_bundle = (start / MANIFEST_FILE).exists()
         begun = lstm_start.from_bundle(start, chosen) if is_bundle else lstm_start.from_run(start, chosen)
+        if "units" in sizes and begun.sizes.units != tuple(sizes["units"]):
+            raise SettingUnfit(f"{start} has --units {' '.join(map(str, begun.sizes.units))}; name those or none")
     elif glove is not None:
         texts = rows.loc[rows["split"].isin(("train", "unlabelled")), "cleaned"]
         begun = lstm_start.fresh(list(texts), glove, chosen)

@@ -14,7 +14,7 @@ def average(runs: tuple[Path, ...], out: Path) -> None:
     """Write the mean of the weights of RUNS, encoders that began with the same weights, as a run."""
     from training.averaging import average_runs
 
-    if len(set(runs)) < 2:
-        raise click.UsageError("name two runs at least")
+    if len(set(runs)) < max(2, len(runs)):
+        raise click.UsageError("name two runs at least, each once")
     average_runs(runs, out)
     click.echo(f"{out}: the mean of {', '.join(map(str, runs))}")

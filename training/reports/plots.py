@@ -18,6 +18,7 @@ COLOURS = dict(zip(EMOTIONS, ("#4c78a8", "#e9b52c", "#e0679b", "#cf4b4b", "#7d62
 INK, FAINT, ACCENT, WARNING = "#22303c", "#c9d3da", "#1f6f8b", "#c2541b"
 _STYLE: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "tweet-emotions",
     "font.family": "sans-serif",
     "font.size": 9,
