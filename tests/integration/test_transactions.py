@@ -8,7 +8,11 @@ from confluent_kafka import Producer
 
 from tests.stream import PARTITIONS, START_BOUND_S, Stream, wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.parametrize("broker", ["apache"], indirect=True)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.apache,
+    pytest.mark.parametrize("broker", ["apache"], indirect=True),
+]
 
 
 def tweets(count: int) -> list[bytes]:

@@ -29,14 +29,16 @@ def group_key(text: str) -> str:
     return _NOT_WORD.sub(" ", cleaned).strip() or cleaned
 
 
-def one_row_a_text(frame: pd.DataFrame, judged: frozenset[str], conflicts: Conflicts) -> tuple[pd.DataFrame, int]:
-    """One row for each cleaned text in one official split, and how many of them had conflicting labels.
+def one_row_a_text(
+    frame: pd.DataFrame, official_test: pd.Series, judged: frozenset[str], conflicts: Conflicts
+) -> tuple[pd.DataFrame, int]:
+    """One row for each cleaned text in one split, and how many of them had conflicting labels.
 
-    Rows of the sources in ``judged`` go before others, labelled before unlabelled ones. Rows of an official test stay
-    as they are: its figures are to be compared with those of others.
+    Rows of the sources in ``judged`` go before others, labelled before unlabelled ones. Rows of an official test, a
+    boolean series, stay as they are: its figures are to be compared with those of others.
     """
     rank = frame["source"].map(lambda source: 0 if source in judged else 1) + 2 * frame[TARGETS[0]].isna()
-    frame = frame.assign(rank=rank, each=frame.groupby("cleaned").cumcount().where(frame["split"] == "test", 0))
+    frame = frame.assign(rank=rank, each=frame.groupby("cleaned").cumcount().where(official_test, 0))
     best = frame.groupby(["cleaned", "split"])["rank"].transform("min")
     frame = frame[frame["rank"] == best]
     grouped = frame.groupby(["cleaned", "split", "each"], sort=False)

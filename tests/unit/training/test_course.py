@@ -68,7 +68,7 @@ class Adding:
 
 
 def take(learner: Any, folder: Path, plan: Plan, labels: NDArray[np.intp] = LABELS) -> list[dict[str, float]]:
-    return Course(learner, plan, np.eye(5, dtype=bool)[labels]).take(folder)
+    return Course(learner, plan, np.eye(6, dtype=bool)[labels]).take(folder)
 
 
 @pytest.mark.parametrize("minutes", [0, 60])

@@ -72,18 +72,18 @@ def test_texts_without_latin_letters_do_not_share_a_key() -> None:
 def test_equal_texts_become_one_and_people_go_before_hashtags() -> None:
     frame = pd.concat([rows({"joy": 1}), rows({"love": 1}), rows({"anger": 1}, source="people")])
     frame = frame.assign(cleaned="same", group="same")
-    merged, conflicts = one_row_a_text(frame, frozenset({"people"}), "mean")
+    merged, conflicts = one_row_a_text(frame, frame["split"] == "test", frozenset({"people"}), "mean")
     assert (len(merged), conflicts) == (1, 0)
     assert merged["p_anger"].item() == 1
-    merged, conflicts = one_row_a_text(frame[:2], frozenset(), "mean")
+    merged, conflicts = one_row_a_text(frame[:2], frame[:2]["split"] == "test", frozenset(), "mean")
     assert (merged["p_joy"].item(), merged["p_love"].item(), conflicts) == (0.5, 0.5, 1)
-    merged, _ = one_row_a_text(frame[:2], frozenset(), "first")
+    merged, _ = one_row_a_text(frame[:2], frame[:2]["split"] == "test", frozenset(), "first")
     assert merged["p_joy"].item() == 1
 
 
 def test_rows_of_an_official_test_are_not_merged() -> None:
     frame = pd.concat([rows({"joy": 1}, split="test"), rows({"love": 1}, split="test")]).assign(cleaned="same")
-    merged, _ = one_row_a_text(frame, frozenset(), "mean")
+    merged, _ = one_row_a_text(frame, frame["split"] == "test", frozenset(), "mean")
     assert merged[TARGETS].max(axis=1).tolist() == [1, 1]
 
 
@@ -112,7 +112,7 @@ def test_unlabelled_rows_that_recur_in_test_or_validation_are_dropped_too() -> N
 def test_a_labelled_row_goes_before_an_unlabelled_one_of_people() -> None:
     unlabelled = rows({"anger": 1}, source="people").assign(**dict.fromkeys(TARGETS, np.nan))
     frame = pd.concat([unlabelled, rows({"joy": 1})]).assign(cleaned="same", group="same")
-    merged, _ = one_row_a_text(frame, frozenset({"people"}), "mean")
+    merged, _ = one_row_a_text(frame, frame["split"] == "test", frozenset({"people"}), "mean")
     assert (merged["source"].tolist(), merged["p_joy"].tolist()) == (["a"], [1])
 
 
