@@ -161,3 +161,9 @@ def test_a_key_too_long_for_the_letter_is_not_its_key_on_the_topic_either(engine
     for key, kept in ((b"k", b"k"), (b"k" * 1_000_000, None)):
         (outcome,) = label_batch([record(0, b"")._replace(key=key)], engine, Rules(), {}, lambda: NOW_S)
         assert outcome.key == kept
+
+
+def test_a_timestamp_that_is_absurd_says_nothing_of_how_long_a_tweet_waited(engine: Engine) -> None:
+    outcomes = label_batch([record(0, b"so happy", -0.001), record(1, b"so happy")], engine, Rules(), {}, lambda: NOW_S)
+    waited = [json.loads(outcome.value or b"")["timings"]["queued_ms"] for outcome in outcomes]
+    assert waited == [0, 5000]

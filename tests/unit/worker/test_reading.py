@@ -178,3 +178,11 @@ def test_a_file_is_repeated_unless_it_is_empty() -> None:
         Item(None, value) for value in (b"a", b"b", b"a", b"b", b"a")
     ]
     assert list(repeated(list)) == []
+
+
+def test_a_gzip_file_with_damage_inside_is_named(tmp_path: Path) -> None:
+    content = bytearray(gzip.compress(b"so happy\n" * 1000, mtime=0))
+    content[12:16] = b"\xff\xff\xff\xff"
+    (tmp_path / "tweets.gz").write_bytes(content)
+    with pytest.raises(click.ClickException, match=r"cannot read .*tweets\.gz"):
+        list(read_items(str(tmp_path / "tweets.gz"), Columns()))

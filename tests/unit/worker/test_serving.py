@@ -152,3 +152,12 @@ def test_a_link_that_changes_during_the_first_load_mixes_no_two_bundles(
 def test_the_first_bundle_must_be_fit(tmp_path: Path) -> None:
     with pytest.raises(BundleMissing):
         Watched(tmp_path / "none")
+
+
+def test_a_link_that_leads_to_itself_is_looked_past(bundles: Callable[[str], Path], tmp_path: Path) -> None:
+    link = point(tmp_path / "current", bundles("1"))
+    watched = Watched(link)
+    point(link, link)
+    for _ in range(3):
+        watched.serving.look()
+    assert watched.serving.engine.manifest.version == "1"
