@@ -17,7 +17,7 @@ from faust.types.tuples import ConsumerMessage
 
 from worker.clock import boot_s
 from worker.counts import positions
-from worker.fetching import ExactThread
+from worker.fetching import ExactThread, ReadOffsets
 from worker.records import RawRecord
 
 if TYPE_CHECKING:
@@ -29,17 +29,6 @@ HEARD_WITHIN_S = 3.0
 """Half of the session: a group that answered a heartbeat so lately has given our partitions to nobody."""
 
 
-class _ReadOffsets(defaultdict[TP, int | None]):
-    """How far Faust has read each partition; of source partitions it is told nothing, they have `Progress`."""
-
-    def __init__(self, raw_topic_name: str) -> None:
-        super().__init__(lambda: None)
-        self._raw_topic_name = raw_topic_name
-
-    def __getitem__(self, tp: TP) -> int | None:
-        return None if tp.topic == self._raw_topic_name else super().__getitem__(tp)
-
-
 class ExactConsumer(driver.Consumer):
     """Reads from where the table ends, commits only contiguous runs, and finishes its batch before it lets go."""
 
@@ -49,7 +38,7 @@ class ExactConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         # Faust drops what lies before the last record it saw. One that is under way during a seek then hides what is
         # read again, and under a backlog one nearly always is.
-        self._read_offset = _ReadOffsets(self.app.raw_topic_name)
+        self._read_offset = ReadOffsets(self.app.raw_topic_name)
         self._base: dict[TP, int] = {}
         self._done: defaultdict[TP, deque[tuple[int, int]]] = defaultdict(deque)
         self._deferred: frozenset[TP] = frozenset()
@@ -109,7 +98,7 @@ class ExactConsumer(driver.Consumer):
         if not isinstance(record, list):
             return super()._to_message(tp, record)
         message = super()._to_message(tp, record[-1])
-        pieces: Any = [_raw_record(one) for one in record]
+        pieces: Any = [RawRecord.of(one) for one in record]
         message.value = pieces
         return message
 
@@ -151,10 +140,6 @@ class ExactConsumer(driver.Consumer):
         """Whether another rebalance began since our partitions were assigned."""
         return self.app.rebalancing_count != self._assigned_in
 
-    def _go_on(self) -> None:
-        if self.is_overtaken:
-            raise RebalanceAgain
-
     # The committed offset lags behind or runs ahead of the changelog after a crash: the table decides.
     async def perform_seek(self) -> None:
         """Seek every source partition to the offset after the last one counted.
@@ -168,7 +153,8 @@ class ExactConsumer(driver.Consumer):
         if asyncio.current_task() is self._fetching:
             return
         async with self._seeking:
-            self._go_on()
+            if self.is_overtaken:
+                raise RebalanceAgain
             await self.app.progress.drained(self.app.drain_s)
             async with self.app.progress.publishing:
                 pass  # what is being published must be seen by `begin_assignment`
@@ -191,7 +177,8 @@ class ExactConsumer(driver.Consumer):
                 self._base[tp] = starts[tp.partition] = start
                 self._done[tp].clear()
             await self.app.begin_assignment(starts)
-            self._go_on()
+            if self.is_overtaken:
+                raise RebalanceAgain
 
     def acknowledge(self, tp: TP, first: int, last: int) -> None:
         """All records from ``first`` to ``last`` have their outcome published and counted; runs come in order."""
@@ -304,19 +291,6 @@ class ExactConsumer(driver.Consumer):
             self._base.pop(tp, None)
             self._done.pop(tp, None)
         await super().on_partitions_revoked(revoked)
-
-
-def _raw_record(record: Any) -> RawRecord:
-    milliseconds = record.timestamp
-    return RawRecord(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.key,
-        record.value,
-        tuple(record.headers),
-        0.0 if milliseconds is None else milliseconds / 1000,
-    )
 
 
 class ExactTransport(driver.Transport):

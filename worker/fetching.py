@@ -1,6 +1,7 @@
 """The thread in which Faust's consumer fetches, mended; `worker.consumer` is the side that the app sees."""
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,17 @@ _END_TIMEOUT_S = 15.0
 _FETCH_MIN_BYTES = 65_536
 _FETCH_MAX_WAIT_MS = 10
 """The broker gathers what comes within this time, or so many bytes: a fetch for each tweet keeps both ends busy."""
+
+
+class ReadOffsets(defaultdict[TP, int | None]):
+    """How far Faust has read each partition; of source partitions it is told nothing, they have `Progress`."""
+
+    def __init__(self, raw_topic_name: str) -> None:
+        super().__init__(lambda: None)
+        self._raw_topic_name = raw_topic_name
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None if tp.topic == self._raw_topic_name else super().__getitem__(tp)
 
 
 class ExactThread(driver.AIOKafkaConsumerThread):

@@ -1,7 +1,7 @@
 """What the middle of the worker works on: raw records in, one outcome for each out."""
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas.dead_letter import Reason
 from schemas.source import Source
@@ -17,6 +17,13 @@ class RawRecord(NamedTuple):
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
     timestamp_s: float
+
+    @classmethod
+    def of(cls, record: Any) -> "RawRecord":
+        """From aiokafka's ``ConsumerRecord``."""
+        moment_s = 0.0 if record.timestamp is None else record.timestamp / 1000
+        place = record.topic, record.partition, record.offset
+        return cls(*place, record.key, record.value, tuple(record.headers), moment_s)
 
     def source(self, topic_id: str | None) -> Source:
         """Its identity."""

@@ -58,5 +58,5 @@ def export(
         same, flipped = manifest.agreement.same_label, manifest.agreement.flipped_by_rebatching
         console.print(f"{manifest.precision} keeps {100 * same:.2f} % of the labels; re-batching changes {flipped}")
     if manifest.temperature == 1:
-        console.print(f"the temperature stays 1: the validation rows are fewer than {LEAST_ROWS_TO_FIT}")
+        console.print(f"the temperature stays 1: fewer than {LEAST_ROWS_TO_FIT} validation rows, or all right or wrong")
     console.print(f"temperature {manifest.temperature:.3f}; read {bundle / 'README.md'}", soft_wrap=True)

@@ -11,7 +11,8 @@ from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
 from intervaltree import IntervalTree
 
-from worker.consumer import ExactConsumer, _ReadOffsets
+from worker.consumer import ExactConsumer
+from worker.fetching import ReadOffsets
 from worker.progress import Progress
 from worker.records import RawRecord
 
@@ -171,7 +172,7 @@ def test_a_piece_that_was_under_way_during_a_seek_does_not_hide_what_is_read_aga
     async def drain() -> None:
         vars(consumer).update(
             {
-                "_read_offset": _ReadOffsets("raw"),
+                "_read_offset": ReadOffsets("raw"),
                 "callback": callback,
                 "getmany": getmany,
                 "suspend_flow": suspended,

@@ -154,6 +154,16 @@ def test_all_that_is_labelled_at_once_is_noted(tmp_path: Path, engine: Engine) -
     assert Worker(tmp_path, engine, set()).journal._crashes == dict.fromkeys(BATCH[:2], 1)
 
 
+def label_at_once(journal: CrashJournal, together: Together, engine: Engine) -> None:
+    """Two batches that hold no suspect; fails if one waits for the other."""
+    with ThreadPoolExecutor(2) as threads:
+        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in ((3, 1), (3, 2))]
+        together.wait_for(2)
+        together.let_go.set()
+        for one in work:
+            one.result(30)
+
+
 @pytest.mark.parametrize("first", [(0, 5), (3, 1)], ids=["the suspect first", "the other first"])
 def test_a_batch_with_a_suspect_is_labelled_while_no_other_is(tmp_path: Path, engine: Engine, first: Place) -> None:
     for _ in range(ALONE_AFTER):
@@ -177,12 +187,7 @@ def test_suspects_whose_partition_is_another_worker_s_now_slow_nothing_down(tmp_
     assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
     together = Together()
     journal = CrashJournal(tmp_path, TOPIC, together)
-    with ThreadPoolExecutor(2) as threads:
-        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in ((3, 1), (3, 2))]
-        together.wait_for(2)
-        together.let_go.set()
-        for one in work:
-            one.result(30)
+    label_at_once(journal, together, engine)
 
 
 def test_once_the_guilty_one_is_known_other_batches_are_labelled_at_once_again(tmp_path: Path, engine: Engine) -> None:
@@ -191,12 +196,7 @@ def test_once_the_guilty_one_is_known_other_batches_are_labelled_at_once_again(t
     together = Together()
     journal = CrashJournal(tmp_path, TOPIC, together)
     assert journal._guilty == {(0, 5)}
-    with ThreadPoolExecutor(2) as threads:
-        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in ((3, 1), (3, 2))]
-        together.wait_for(2)
-        together.let_go.set()
-        for one in work:
-            one.result(30)
+    label_at_once(journal, together, engine)
 
 
 def test_an_error_that_is_no_crash_leaves_no_note(tmp_path: Path, engine: Engine) -> None:
