@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from training.course import RUN_FILE
+from training.course import RUN_FILE, read_run
 from training.encoder import BEST_FILE, load_run, save_encoder
-from training.errors import DataUnreadable, SettingUnfit
+from training.errors import SettingUnfit
 from training.files import replaced_folder
 
 
@@ -31,10 +31,7 @@ def average_runs(runs: Sequence[Path], folder: Path) -> None:
     """
     (tokenizer, model), *others = (load_run(run) for run in runs)
     states = [model.state_dict(), *(other.state_dict() for _, other in others)]
-    for run in runs:
-        if not (run / RUN_FILE).exists():
-            raise DataUnreadable(f"{run / RUN_FILE} is missing; an interrupted run goes on with its own command")
-    stories = [json.loads((run / RUN_FILE).read_text(encoding="utf-8")) for run in runs]
+    stories = [read_run(run) for run in runs]
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     for run, story, found in zip(runs, stories, shapes, strict=True):
         if (story["base"], found) != (stories[0]["base"], shapes[0]):

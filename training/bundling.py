@@ -1,6 +1,5 @@
 """From a finished run to a bundle."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 
 from schemas.bundle import BundleManifest
 from training.card import short_name
-from training.course import DAMAGE, RUN_FILE, VOCABULARY_FILE
+from training.course import DAMAGE, VOCABULARY_FILE, read_object, read_run
 from training.data.prepare import fingerprint
 from training.data.rows import read_rows, validation_rows
 from training.errors import DataUnreadable, ExportRefused, FolderTaken, SettingUnfit
@@ -40,11 +39,7 @@ def export_run(
     if not may_be_written(bundle):
         raise FolderTaken(f"{bundle} holds something that is no bundle; name another folder with --bundle")
     rows = read_rows(prepared)
-    if not (run / RUN_FILE).exists():
-        raise DataUnreadable(
-            f"{run / RUN_FILE} is missing; make it with `python -m training train` (an interrupted run goes on)"
-        )
-    made = json.loads((run / RUN_FILE).read_text())
+    made = read_run(run)
     _check_rows(prepared, rows, run, made)
     if made["kind"] == "lstm":
         if frequent is not None:
@@ -120,7 +115,7 @@ def _lstm(rows: pd.DataFrame, run: Path, made: dict[str, Any], name: str) -> Can
     from training.graphs.lstm_graph import build_lstm_graph  # noqa: PLC0415 - as above
     from worker.inference.lstm import GRAPH_FILE  # noqa: PLC0415 - ONNX Runtime
 
-    kept = json.loads((run / VOCABULARY_FILE).read_text())
+    kept = read_object(run / VOCABULARY_FILE)
     sizes = lstm.LstmSizes(**made["sizes"])
     vocabulary: list[str] = kept["vocabulary"]
     model = lstm.build_model(np.zeros((len(vocabulary), words.WIDTH), np.float16), kept["trained"], sizes)

@@ -45,6 +45,35 @@ class Plan:
     checkpoint_minutes: float = 10
 
 
+def read_run(run: Path) -> dict[str, Any]:
+    """What a finished run says of itself.
+
+    Raises:
+        DataUnreadable: it is not finished, or what it says is damaged.
+    """
+    path = run / RUN_FILE
+    if not path.exists():
+        raise DataUnreadable(
+            f"{path} is missing; make it with `python -m training train` (an interrupted run goes on with its command)"
+        )
+    return read_object(path)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """One of the JSON files of a run.
+
+    Raises:
+        DataUnreadable: it is damaged.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataUnreadable(f"{path} cannot be read ({error}); remove this run and train it anew") from error
+    if not isinstance(found, dict):
+        raise DataUnreadable(f"{path} holds no JSON object; remove this run and train it anew")
+    return found
+
+
 class Learner(Protocol[Step_contra]):
     """A model that learns step by step, whose whole state goes into one file."""
 
@@ -190,8 +219,7 @@ def begin(folder: Path, settings: dict[str, Any], *contents: NDArray[Any] | Ids)
         with replaced(path) as new:
             new.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
         return
-    begun = json.loads(path.read_text(encoding="utf-8"))
-    if changed := list(_changed(begun, asked)):
+    if changed := list(_changed(read_object(path), asked)):
         raise FolderTaken(
             f"{folder} was begun with {', '.join(changed)}; repeat that to go on, name another folder with "
             "--out, or remove this one"

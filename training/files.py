@@ -24,7 +24,8 @@ def replaced(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".writing-*-{glob.escape(path.name)}"):  # by a process that was killed
-        left.unlink(missing_ok=True)
+        if not _is_alive(int(left.name.split("-", 2)[1])):
+            left.unlink(missing_ok=True)
     beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
         with named_if_full(path):
@@ -32,6 +33,16 @@ def replaced(path: Path) -> Iterator[Path]:
             os.replace(beside, path)  # noqa: PTH105 - atomic on one file system (POSIX rename)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 @contextmanager

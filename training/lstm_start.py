@@ -1,6 +1,5 @@
 """What an LSTM can begin with: fresh GloVe rows, an earlier run, or a bundle."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from training import words
-from training.course import DAMAGE, RUN_FILE, VOCABULARY_FILE
+from training.course import DAMAGE, RUN_FILE, VOCABULARY_FILE, read_object, read_run
 from training.errors import DataUnreadable
 from training.graphs.lstm_graph import LstmWeights, read_lstm_graph
 from training.lstm import BEST_FILE, LstmSizes, build_model
@@ -46,7 +45,7 @@ def from_run(run: Path, sizes: LstmSizes) -> Start:
     for name in (VOCABULARY_FILE, RUN_FILE, BEST_FILE):
         if not (run / name).exists():
             raise DataUnreadable(f"{run / name} is missing; --start wants a finished run of `train lstm`, or a bundle")
-    kept, made = (json.loads((run / name).read_text()) for name in (VOCABULARY_FILE, RUN_FILE))
+    kept, made = read_object(run / VOCABULARY_FILE), read_run(run)
     vocabulary: list[str] = kept["vocabulary"]
     sizes = replace(sizes, units=tuple(made["sizes"]["units"]))
     model = build_model(np.zeros((len(vocabulary), words.WIDTH), np.float16), kept["trained"], sizes)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from schemas.bundle import MANIFEST_FILE
-from training.course import RUN_FILE, VOCABULARY_FILE, Course, Plan, begin
+from training.course import RUN_FILE, VOCABULARY_FILE, Course, Plan, begin, read_run
 from training.data.prepare import fingerprint
 from training.data.rows import TARGETS, accepted, read_rows, validation_rows
 from training.errors import DataUnreadable, SettingUnfit
@@ -75,7 +75,7 @@ def train_lstm(
     glove: Path | None,
     run: Path,
     *,
-    preset: str,
+    preset: str | None = None,
     lesson: Lesson | None = None,
     start: Path | None = None,
     sources: Sequence[str] = (),
@@ -84,7 +84,7 @@ def train_lstm(
     """Train the LSTM on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
     ``start`` is a run or a bundle whose weights and vocabulary to begin with; without it ``glove`` gives both the
-    vectors and the vocabulary. ``sizes`` override the preset's. An interrupted run goes on where it was.
+    vectors and the vocabulary. ``sizes`` override the preset's (default: product). An interrupted run goes on.
 
     Raises:
         DataUnreadable: neither ``start`` nor ``glove``, or one of them cannot be read.
@@ -97,15 +97,18 @@ def train_lstm(
     from training import lstm, lstm_fitting, lstm_start, words  # noqa: PLC0415 - TensorFlow is loaded only here
 
     rows, prepared_sha256 = _rows(prepared, sources)
-    chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset]), **sizes})
+    chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset or "product"]), **sizes})
     lesson = lesson or plain_lesson(rows)
     train, validation = rows[lesson.learned], validation_rows(rows)
     lstm_fitting.repeatable(chosen.seed)
     if start is not None:
         is_bundle = (start / MANIFEST_FILE).exists()
         begun = lstm_start.from_bundle(start, chosen) if is_bundle else lstm_start.from_run(start, chosen)
-        if "units" in sizes and begun.sizes.units != tuple(sizes["units"]):
-            raise SettingUnfit(f"{start} has --units {' '.join(map(str, begun.sizes.units))}; name those or none")
+        if (preset or "units" in sizes) and begun.sizes.units != tuple(chosen.units):
+            raise SettingUnfit(
+                f"{start} has {' '.join(map(str, begun.sizes.units))} units; name those, or neither --units nor "
+                "--preset"
+            )
     elif glove is not None:
         texts = rows.loc[rows["split"].isin(("train", "unlabelled")), "cleaned"]
         begun = lstm_start.fresh(list(texts), glove, chosen)
@@ -143,7 +146,7 @@ def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str,
 def _story(rows: pd.DataFrame, lesson: Lesson, prepared_sha256: str, start: Path | None) -> dict[str, Any]:
     """What a run says of its rows and teachers, for the model card and `export`."""
     learned = {str(source): int(n) for source, n in rows.loc[lesson.learned, "source"].value_counts().items()}
-    before = json.loads((start / RUN_FILE).read_text()) if start is not None and (start / RUN_FILE).exists() else {}
+    before = read_run(start) if start is not None and (start / RUN_FILE).exists() else {}
     return {
         "teachers": list(lesson.teachers),
         "learned": learned,
@@ -162,5 +165,4 @@ def _finish(run: Path, course: Course[Any], report: dict[str, Any]) -> dict[str,
 
 def _finished(run: Path) -> dict[str, Any]:
     print(f"{run} holds this run, finished")  # noqa: T201 - why the command ends at once
-    report: dict[str, Any] = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
-    return report
+    return read_run(run)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from schemas.bundle import MANIFEST_FILE
 from schemas.emotions import EMOTIONS
-from training.course import DAMAGE, RUN_FILE
+from training.course import DAMAGE, RUN_FILE, read_run
 from training.errors import DataUnreadable, TeacherUnfit
 from training.files import replaced
 from training.progress import watched
@@ -83,7 +83,7 @@ def ask(path: Path, cleaned: list[str]) -> Logits:
 
 
 def _ask_run(path: Path, cleaned: list[str]) -> Logits:
-    made = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+    made = read_run(path)
     if made["kind"] == "lstm":
         raise DataUnreadable(f"{path} is a run of an LSTM; export it and name the bundle as the teacher")
     from training.encoder import encode, load_run, predict_logits  # noqa: PLC0415 - torch is loaded only here

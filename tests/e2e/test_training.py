@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
@@ -154,6 +155,10 @@ def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> Non
     assert "--patience is a setting of an LSTM" in taught.output
     taught = invoke("distill", *common, "--teacher", tmp_path, "--student", "lstm", "--base", tmp_path)
     assert "--base is a setting of an encoder" in taught.output
+    taught = invoke("distill", *common, "--teacher", tmp_path, "--student", "encoder", "--glove", corpus)
+    assert "--glove is a setting of an LSTM" in taught.output
+    assert "--split is of --prepared" in invoke("evaluate", tmp_path, "--data", corpus, "--split", "val").output
+    assert "--source is of --prepared" in invoke("evaluate", tmp_path, "--data", corpus, "--source", "own").output
 
 
 def test_shares_that_leave_nothing_and_a_path_of_no_use_are_named(corpus: Path, tmp_path: Path) -> None:
@@ -164,11 +169,16 @@ def test_shares_that_leave_nothing_and_a_path_of_no_use_are_named(corpus: Path, 
     assert f"{corpus}: File exists; check the path" in result.output
 
 
-def test_prepared_rows_that_are_damaged_are_named(tmp_path: Path) -> None:
+def test_prepared_rows_that_are_damaged_or_of_something_else_are_named(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_text("not Parquet")
-    result = invoke("train", "distilbert", "--prepared", tmp_path, "--base", tmp_path, "--out", tmp_path / "run")
+    train = ("train", "distilbert", "--prepared", tmp_path, "--base", tmp_path, "--out", tmp_path / "run")
+    result = invoke(*train)
     assert result.exit_code == 1
     assert "make it anew with `python -m training prepare`" in result.output
+    pd.DataFrame({"text": ["so happy"], "source": "own"}).to_parquet(tmp_path / "rows.parquet")
+    result = invoke(*train)
+    assert result.exit_code == 1
+    assert "rows.parquet lacks cleaned, p_anger, p_fear" in result.output
 
 
 def test_a_missing_folder_names_the_command_that_makes_it(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from training.commands.options import (
     DATA,
     DEFAULT_BASE,
     GLOVE,
     PREPARED,
+    PRESET,
     RUN_OUT,
     START,
     fitting_options,
@@ -40,9 +42,7 @@ from training.commands.options import (
     "--student", type=click.Choice(["lstm", "encoder"]), required=True, help="encoder: DistilBERT or any other"
 )
 @click.option("--base", help=f"of an encoder: Hub name or folder; default: {DEFAULT_BASE}")
-@click.option(
-    "--preset", type=click.Choice(["product", "reference", "tiny"]), help="sizes of an LSTM; default: product"
-)
+@PRESET
 @click.option(
     "--unlabelled-share",
     type=click.FloatRange(0, 1),
@@ -52,7 +52,10 @@ from training.commands.options import (
 )
 @lstm_options
 @fitting_options
+@click.pass_context
 def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
+    context: click.Context,
+    /,
     data: Path | None,
     prepared: Path,
     glove: Path | None,
@@ -75,7 +78,8 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     from training.teachers import teach
 
     chosen = given(**sizes)
-    refuse_settings_of_another(student, chosen | given(base=base, preset=preset))
+    named_glove = glove if context.get_parameter_source("glove") is ParameterSource.COMMANDLINE else None
+    refuse_settings_of_another(student, chosen | given(base=base, preset=preset, glove=named_glove))
     refuse_bundle(out)
     rows = read_rows(prepared)
     learned = taught_rows(rows, unlabelled_share)
@@ -86,8 +90,6 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
         click.echo(f"{source}: {shares}; temperature {temperature:.3f}")
     lesson = replace(taught_lesson(rows, logits, learned), teachers=tuple(path.name for path in teachers))
     if student == "lstm":
-        train_lstm(
-            prepared, glove_path(glove, data), out, preset=preset or "product", lesson=lesson, start=start, **chosen
-        )
+        train_lstm(prepared, glove_path(glove, data), out, preset=preset, lesson=lesson, start=start, **chosen)
     else:
         train_encoder(prepared, base or DEFAULT_BASE, out, lesson=lesson, start=start, **chosen)

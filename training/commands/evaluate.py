@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 _OPTIONS = (
     click.option("--data", "files", type=FOLDER, multiple=True, help="own CSV, TSV, JSONL or Parquet file, also .gz"),
     click.option("--prepared", type=FOLDER, help="folder that `prepare` wrote; each of its sources gets its figures"),
-    click.option(
-        "--split", type=click.Choice(["val", "test"]), default="test", show_default=True, help="of --prepared"
-    ),
+    click.option("--split", type=click.Choice(["val", "test"]), help="of --prepared; default: test"),
     click.option("--source", help="of --prepared: this one alone"),
     click.option("--text-column", default="text", show_default=True),
     click.option(
@@ -101,14 +99,23 @@ def compare(first: Path, second: Path, out: Path | None, **data: Any) -> None:
 
 
 def _labelled(
+    files: tuple[Path, ...], prepared: Path | None, split: str | None, source: str | None, **given: Any
+) -> Iterator["Labelled"]:
+    if not files and prepared is None:
+        raise click.UsageError("name the rows: --data FILE, or --prepared FOLDER with --split")
+    for name, value in (("--split", split), ("--source", source)):
+        if value is not None and prepared is None:
+            raise click.UsageError(f"{name} is of --prepared; a file of --data is measured whole")
+    return _read(files, prepared, split or "test", source, **given)
+
+
+def _read(
     files: tuple[Path, ...], prepared: Path | None, split: str, source: str | None, **given: Any
 ) -> Iterator["Labelled"]:
     from training.data.labels import USUAL, read_names
     from training.data.tables import Columns
     from training.labelled import from_file, from_prepared
 
-    if not files and prepared is None:
-        raise click.UsageError("name the rows: --data FILE, or --prepared FOLDER with --split")
     names = read_names(given["mapping"]) if given["mapping"] else USUAL
     columns = Columns(
         text=given["text_column"],

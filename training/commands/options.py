@@ -23,6 +23,9 @@ GLOVE = click.option(
     help="GloVe .txt or .npz; default: below --data",
 )
 DEFAULT_BASE = "distilbert-base-uncased"
+PRESET = click.option(
+    "--preset", type=click.Choice(["product", "reference", "tiny"]), help="sizes of an LSTM; default: product"
+)
 RUN_OUT = click.option("--out", type=FOLDER, required=True, help="run folder; an interrupted run resumes")
 
 START = click.option("--start", type=FOLDER, help="run or bundle whose weights to begin with")
@@ -81,7 +84,8 @@ def _with(options: Sequence[Option], command: Callable[..., None]) -> Callable[.
 def refuse_settings_of_another(student: Literal["lstm", "encoder"], chosen: Mapping[str, Any]) -> None:
     """An encoder has none of an LSTM's settings, an LSTM has no base."""
     ours, other = ("an encoder", "an LSTM") if student == "encoder" else ("an LSTM", "an encoder")
-    foreign = ("preset", "units", "dropout", "recurrent_dropout", "patience") if student == "encoder" else ("base",)
+    of_lstm = ("preset", "glove", "units", "dropout", "recurrent_dropout", "patience")
+    foreign = of_lstm if student == "encoder" else ("base",)
     for name in foreign:
         if name in chosen:
             raise click.UsageError(f"--{name.replace('_', '-')} is a setting of {other}, not of {ours}")

@@ -33,7 +33,7 @@ TEST_SHARE_OF_OWN_ROWS = 0.1
 )
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True, help="`labels` stands in if there is no `label`")
-@click.option("--split-column", default="split", show_default=True, help="train, val or test; need not be there")
+@click.option("--split-column", help="train, val or test; default: split, which need not be there")
 @click.option("--label-separator", help="what stands between several labels in one cell, e.g. '|'")
 @click.option("--encoding", default="utf-8-sig", show_default=True, help="of own CSV, TSV and JSONL files")
 @click.option("--labels", "mapping", type=FOLDER, help="JSON or CSV: foreign label -> one of the six, none, or nothing")
@@ -99,7 +99,8 @@ def _rows(
     columns = Columns(
         text=given["text_column"],
         label=given["label_column"],
-        split=given["split_column"],
+        split=given["split_column"] or "split",
+        split_named=given["split_column"] is not None,
         separator=given["label_separator"],
         encoding=given["encoding"],
     )
@@ -110,7 +111,7 @@ def _rows(
     for path in own:
         yield from read_table(path, columns)
     for path in raw:
-        yield from read_table(path, replace(columns, label=None))
+        yield from read_table(path, replace(columns, label=None, split_named=False))
     if dataset or not (sources or own or raw):
         yield from read_dataset(dataset or DATASET, columns)
 

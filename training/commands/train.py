@@ -10,6 +10,7 @@ from training.commands.options import (
     DEFAULT_BASE,
     GLOVE,
     PREPARED,
+    PRESET,
     RUN_OUT,
     SOURCES,
     START,
@@ -30,7 +31,7 @@ def train() -> None:
 @PREPARED
 @GLOVE
 @RUN_OUT
-@click.option("--preset", type=click.Choice(["product", "reference", "tiny"]), default="product", show_default=True)
+@PRESET
 @START
 @SOURCES
 @lstm_options
@@ -40,7 +41,7 @@ def lstm(
     prepared: Path,
     glove: Path | None,
     out: Path,
-    preset: str,
+    preset: str | None,
     start: Path | None,
     sources: tuple[str, ...],
     **sizes: Any,

@@ -17,6 +17,7 @@ NONE_OF_SIX: Target = (1 / 6,) * 6
 LARGEST_OF_NONE: Final = max(NONE_OF_SIX) + 1e-6
 """A target whose largest part is no larger is that one, as it was read back."""
 TARGETS: Final = [f"p_{emotion}" for emotion in EMOTIONS]
+_COLUMNS: Final = ("text", "cleaned", "source", "split", *TARGETS)
 ROWS_FILE: Final = "rows.parquet"
 REPORT_FILE: Final = "report.json"
 SPLITS: Final = ("train", "val", "test", "unlabelled")
@@ -51,6 +52,8 @@ def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
         rows = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise DataUnreadable(f"cannot read {path} ({error}); make it anew with `python -m training prepare`") from error
+    if lacking := sorted({*_COLUMNS} - {*map(str, rows.columns)}):
+        raise DataUnreadable(f"{path} lacks {', '.join(lacking)}; make it with `python -m training prepare`")
     if missing := sorted(set(sources) - set(rows["source"])):
         there = ", ".join(sorted(set(rows["source"])))
         raise DataUnreadable(f"{path} has no rows of {', '.join(missing)}; its sources are {there}")

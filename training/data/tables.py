@@ -37,7 +37,8 @@ class Columns:
     Attributes:
         label: its cells hold one label or, separated by ``separator`` or as a JSON list, several; None if all rows are
             unlabelled.
-        split: may be missing; otherwise train, val (validation, dev) or test, or empty.
+        split: may be missing unless it is named; its cells are train, val (validation, dev) or test, or empty.
+        split_named: somebody named it, so it must be there.
         separator: what stands between several labels in one cell; None if a cell is one label.
         encoding: of CSV, TSV and JSONL.
     """
@@ -45,6 +46,7 @@ class Columns:
     text: str = "text"
     label: str | None = "label"
     split: str = "split"
+    split_named: bool = False
     separator: str | None = None
     encoding: str = "utf-8-sig"
 
@@ -90,7 +92,8 @@ def _label_column(path: Path, number: int, record: dict[str, Any], columns: Colu
     wanted = columns.label
     if wanted == "label" and "label" not in record and "labels" in record:
         wanted = "labels"
-    for column, option in ((columns.text, "--text-column"), (wanted, "--label-column")):
+    split = columns.split if columns.split_named else None
+    for column, option in ((columns.text, "--text-column"), (wanted, "--label-column"), (split, "--split-column")):
         if column is not None and column not in record:
             raise DataUnreadable(
                 f"{path}, row {number} has no column {column!r}; it has {', '.join(map(str, record))}: name the right "

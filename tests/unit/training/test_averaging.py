@@ -73,7 +73,7 @@ def test_runs_that_cannot_be_averaged_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataUnreadable, match="name a run of `train distilbert`"):
         average_runs([first, tmp_path], tmp_path / "mean")
     (first / "run.json").unlink()
-    with pytest.raises(DataUnreadable, match=r"first/run.json is missing; an interrupted run goes on"):
+    with pytest.raises(DataUnreadable, match=r"first/run.json is missing; .*an interrupted run goes on"):
         average_runs([first, first], tmp_path / "mean")
     result = CliRunner().invoke(main, ["average", str(first), "--out", str(tmp_path / "mean")])
     assert "name two runs at least" in result.output

@@ -47,6 +47,7 @@ def test_a_bundle_is_measured_on_own_rows(tiny_bundle: Path, data: Path, tmp_pat
 
 def test_a_split_of_a_prepared_folder_is_measured_by_source(tiny_bundle: Path, tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": ["so happy", "so sad", "angry"], "source": ["a", "b", "a"], "split": ["test"] * 3})
+    frame["cleaned"] = frame["text"]
     frame[TARGETS] = [[0, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0]]
     frame.to_parquet(tmp_path / "rows.parquet")
     result = invoke("evaluate", tiny_bundle, "--prepared", tmp_path, "--split", "test", "--out", tmp_path / "out")

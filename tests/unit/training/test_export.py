@@ -71,6 +71,16 @@ def test_a_run_is_exported_with_the_rows_that_it_learned_from_only(tmp_path: Pat
         export_run(other, run_of(tmp_path / "older"), tmp_path / "bundle", name=None, bundle_version="1")
 
 
+@pytest.mark.parametrize(
+    ("told", "said"), [("", r"run\.json cannot be read"), ("[]", r"run\.json holds no JSON object")]
+)
+def test_a_run_that_says_nothing_of_itself_is_named(tmp_path: Path, told: str, said: str) -> None:
+    own, run = prepared(tmp_path / "own"), run_of(tmp_path / "run")
+    (run / "run.json").write_text(told)
+    with pytest.raises(DataUnreadable, match=said):
+        export_run(own, run, tmp_path / "bundle", name=None, bundle_version="1")
+
+
 def test_a_start_that_may_have_seen_what_is_measured_is_told(tmp_path: Path) -> None:
     own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other", rows=360)
     build_bert(tmp_path / "base")

@@ -1,4 +1,6 @@
 import errno
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,10 +25,14 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         interrupted()
     assert path.read_text() == "before"
-    (tmp_path / ".writing-1-kept.txt").write_text("by a process that was killed")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / f".writing-{ended.pid}-kept.txt").write_text("by a process that was killed")
+    theirs = tmp_path / f".writing-{os.getppid()}-kept.txt"
+    theirs.write_text("by a process that writes the same file now")
     with replaced(path) as beside:
         beside.write_text("after")
-    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+    assert {p.name for p in tmp_path.iterdir()} == {"kept.txt", theirs.name}
     assert path.read_text() == "after"
 
 

@@ -15,6 +15,7 @@ JOY = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
 def test_a_source_of_neutral_texts_only_does_not_keep_others_from_being_measured(tmp_path: Path) -> None:
     rows = [("a", "so happy", JOY), ("a", "it rains", NONE_OF_SIX), ("b", "it is noon", NONE_OF_SIX)]
     frame = pd.DataFrame({"source": [row[0] for row in rows], "text": [row[1] for row in rows], "split": "val"})
+    frame["cleaned"] = frame["text"]
     frame[TARGETS] = [row[2] for row in rows]
     frame.to_parquet(tmp_path / ROWS_FILE)
     (found,) = from_prepared(tmp_path, "val")
@@ -26,6 +27,7 @@ def test_a_source_of_neutral_texts_only_does_not_keep_others_from_being_measured
 def test_only_a_label_that_people_gave_is_accepted_and_only_what_the_worker_labels_is_measured(tmp_path: Path) -> None:
     merged = tuple((joy + none) / 2 for joy, none in zip(JOY, NONE_OF_SIX, strict=True))
     frame = pd.DataFrame({"source": "a", "text": ["so happy", "\U0001f602 https://example.org"], "split": "val"})
+    frame["cleaned"] = frame["text"]
     frame[TARGETS] = [merged, JOY]
     frame.to_parquet(tmp_path / ROWS_FILE)
     (found,) = from_prepared(tmp_path, "val")

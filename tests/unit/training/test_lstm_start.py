@@ -3,8 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from tests.bundles import EVERYDAY, WORDS
+from tests.encoders import write_rows
+from training.__main__ import main
 from training.errors import DataUnreadable
 from training.words import build_tokenizer, count_trained, encode
 from worker.inference.engine import load_engine
@@ -42,6 +45,17 @@ def test_trained_words_are_those_before_the_first_of_glove() -> None:
 def test_an_unfinished_run_is_no_start(tmp_path: Path) -> None:
     with pytest.raises(DataUnreadable, match=r"vocabulary\.json is missing"):
         lstm_start.from_run(tmp_path, LstmSizes())
+
+
+def test_sizes_that_a_start_has_not_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    write_rows(tmp_path / "own.jsonl", 300)
+    prepare = ["prepare", "--rows", str(tmp_path / "own.jsonl"), "--out", str(tmp_path)]
+    assert CliRunner().invoke(main, prepare).exit_code == 0
+    train = ["train", "lstm", "--prepared", str(tmp_path), "--start", str(tiny_bundle), "--out", str(tmp_path / "run")]
+    for asked in (["--preset", "reference"], ["--units", "9", "9", "9"]):
+        result = CliRunner().invoke(main, [*train, *asked])
+        assert result.exit_code == 1
+        assert "has 8 8 6 units; name those, or neither --units nor --preset" in result.output
 
 
 def test_a_run_with_damaged_weights_is_named(tmp_path: Path) -> None:

@@ -179,6 +179,15 @@ def test_a_file_that_does_not_fit_is_named_with_what_to_do(
         list(read_table(path, Columns()))
 
 
+def test_a_split_column_that_was_named_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nso happy,joy\n")
+    assert [row.split for row in read_table(tmp_path / "a.csv", Columns(split="part"))] == [""]
+    with pytest.raises(
+        DataUnreadable, match=r"no column 'part'; it has text, label: name the right one with --split-c"
+    ):
+        list(read_table(tmp_path / "a.csv", Columns(split="part", split_named=True)))
+
+
 def test_a_cut_off_gzip_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(b"text,label\n" + b"x,joy\n" * 999)[:-12])
