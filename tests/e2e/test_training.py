@@ -83,7 +83,7 @@ def test_own_rows_become_a_bundle_that_the_worker_serves(corpus: Path, glove: Pa
     assert "720" in evaluated.output
     whole = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
     assert whole["bundle"]["name"] == "own"
-    taken = invoke("train", "lstm", "--prepared", prepared, "--start", bundle, "--preset", "tiny", "--out", run)
+    taken = invoke("train", "lstm", "--prepared", prepared, "--start", bundle, "--out", run)
     assert taken.exit_code == 1
     assert f"start None instead of {bundle}" in taken.output, "a run folder holds one run"
     page = (tmp_path / "evaluation" / "evaluation.html").read_text()
