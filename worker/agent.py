@@ -158,12 +158,14 @@ class ScoreAgent:
         tp, past_holes = run.tp, consumer.past_holes(run.tp)
         continuing = []
         for record in run.records:
+            expected = progress.expected.get(tp.partition, record.offset)
             match progress.arrival(tp.partition, record.offset, past_holes):
                 case Arrival.NEXT:
+                    await consumer.passed(tp, expected, record.offset)
                     continuing.append(record)
                 case Arrival.AHEAD if progress.may_rewind(tp.partition):
                     log.warning("gap in a partition, reading again", partition=tp.partition, offset=record.offset)
-                    await consumer.seek(tp, progress.expected[tp.partition])
+                    await consumer.seek(tp, expected)
                 case _:
                     continue
         return continuing

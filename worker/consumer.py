@@ -9,7 +9,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from faust.tables.recovery import RebalanceAgain
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -22,8 +21,6 @@ from worker.records import RawRecord
 
 if TYPE_CHECKING:
     from worker.app import EmotionApp
-
-log = structlog.get_logger("worker.positions")
 
 HEARD_WITHIN_S = 3.0
 """Half of the session: a group that answered a heartbeat so lately has given our partitions to nobody."""
@@ -166,13 +163,8 @@ class ExactConsumer(driver.Consumer):
             starts: dict[int, int] = {}
             for tp, offset in known.items():
                 start = max(firsts[tp], offset or 0)
-                if offset is not None and start > offset:
-                    log.error(
-                        "the raw topic deleted tweets before they were labelled: they have no outcome",
-                        partition=tp.partition,
-                        offset=offset,
-                        tweets_at_most=start - offset,
-                    )
+                if offset is not None:
+                    self.app.note_deleted(tp, offset, start - offset)
                 await self.seek(tp, start)
                 self._base[tp] = starts[tp.partition] = start
                 self._done[tp].clear()
@@ -277,6 +269,12 @@ class ExactConsumer(driver.Consumer):
             return offset
 
         return past
+
+    async def passed(self, tp: TP, offset: int, end: int) -> None:
+        """A hole was passed: say so if records stood there. A marker of a transaction alone takes one offset."""
+        if end - offset > 1:
+            first = (await self.earliest_offsets(tp))[tp]
+            self.app.note_deleted(tp, offset, min(first, end) - offset)
 
     # 502: at a revocation Faust forgets the acks of the batch in flight, and its work is repeated elsewhere.
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

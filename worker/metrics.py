@@ -27,6 +27,9 @@ class Metrics:
         self._tweets = Counter("labelled", "Tweets labelled and counted by this process.", ["label"], **ours)
         self._dead = Counter("dead_lettered", "Dead letters written by this process.", ["reason"], **ours)
         self._known = Counter("already_published", "Outcomes found on the topics after a restart.", **ours)
+        self._deleted = Counter(
+            "deleted_unread", "Raw records that the topic deleted before they were labelled, at most.", **ours
+        )
         self._batch_size = Histogram("batch_tweets", "Tweets in a batch.", buckets=_BATCH_SIZES, **ours)
         self._label_s = Histogram(
             "batch_label_seconds", "Decode, clean and score of a batch.", buckets=_SECONDS, **ours
@@ -55,6 +58,10 @@ class Metrics:
     def bundle_refused(self) -> None:
         """Note a new bundle that was not fit."""
         self._refused.inc()
+
+    def deleted_unread(self, tweets: int) -> None:
+        """Note raw records that are gone without an outcome."""
+        self._deleted.inc(tweets)
 
     def compared(self, published: NDArray[np.intp], candidates: NDArray[np.intp]) -> None:
         """Note labels that were published and those of the candidate, indices into ``EMOTIONS``, ``[n]`` each."""

@@ -73,7 +73,7 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
             return 0
         partitions = check_topics(metadata, kafka, worker)
         async with _following(Follower(kafka, worker, partitions, clock), stopping) as health.follower:
-            app = health.app = EmotionApp(kafka, worker, partitions, clock)
+            app = health.app = EmotionApp(kafka, worker, partitions, metrics, clock)
             publisher = Publisher(kafka.client_config(), worker.delivery_timeout_s)
             agent = ScoreAgent(app, lambda: serving.engine, publisher, metrics, kafka, worker, clock)
             with _watching(app, health, serving, worker.bundle_check_s):

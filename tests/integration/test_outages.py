@@ -2,14 +2,18 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import orjson
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
 from tests.bundles import build_tiny_bundle
@@ -189,6 +193,28 @@ def test_a_backlog_before_a_slow_model_costs_neither_memory_nor_heartbeats(strea
     assert max(sizes_mb) - at_rest_mb < MOST_WAITING_MB, (at_rest_mb, sizes_mb)
     assert stream.log.read_text().count("partitions assigned") == 1
     assert stream.counts()["total"] > 64
+
+
+@pytest.mark.apache
+@pytest.mark.parametrize("broker", ["apache"], indirect=True)  # the embedded one deletes nothing
+def test_tweets_that_the_topic_deletes_under_a_worker_that_stands_still_are_told(stream: Stream) -> None:
+    stream.produce(values(40))
+    stream.start()
+    stream.wait_until_counted(40)
+    process = stream.process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    stream.produce(values(80))
+    gone = [TopicPartition(stream.kafka.raw_topic, partition, 22 + partition) for partition in range(PARTITIONS)]
+    admin = AdminClient(stream.kafka.client_config())
+    for deleted in admin.delete_records(gone).values():
+        deleted.result(30)
+    process.send_signal(signal.SIGCONT)
+    missing = sum(12 + partition for partition in range(PARTITIONS))
+    stream.wait_until_counted(120 - missing)
+    metrics = urllib.request.urlopen(f"http://127.0.0.1:{stream.port}/metrics", timeout=5).read().decode()
+    assert f"tweet_emotions_deleted_unread_total {missing}.0" in metrics
+    assert stream.log.read_text().count("the raw topic deleted tweets before they were labelled") == PARTITIONS
 
 
 def values(count: int) -> list[bytes]:

@@ -62,6 +62,7 @@ class Edge:
         self.counted: dict[Any, Any] = {}
         self.holes: set[int] = set()
         self.rewound: list[tuple[TP, int]] = []
+        self.passed: list[tuple[TP, int, int]] = []
         self.crashes: list[BaseException] = []
         self.app = SimpleNamespace(
             progress=Progress(),
@@ -71,6 +72,7 @@ class Edge:
                 acknowledge=lambda *run: self.acknowledged.append(run),
                 past_holes=lambda _: lambda offset: next(n for n in count(offset) if n not in self.holes),
                 seek=self._rewind,
+                passed=self._passed,
                 group_generation=GENERATION,
                 is_heard=True,
             ),
@@ -93,6 +95,10 @@ class Edge:
 
     async def _rewind(self, tp: TP, offset: int) -> None:
         self.rewound.append((tp, offset))
+
+    async def _passed(self, tp: TP, offset: int, end: int) -> None:
+        if end > offset:
+            self.passed.append((tp, offset, end))
 
     async def _crash(self, error: BaseException) -> None:
         self.crashes.append(error)
@@ -282,6 +288,7 @@ def test_only_what_continues_the_partition_is_taken_and_a_gap_is_read_again(
     edge = play(scenario)
     assert [record.offset for one in taken for record in one.records] == kept
     assert edge.rewound == rewound
+    assert edge.passed == [(TP("raw", 0), hole, hole + 1) for hole in holes]
 
 
 def test_what_waits_while_the_flow_stops_is_left_out(play: Play) -> None:

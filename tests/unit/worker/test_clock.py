@@ -15,6 +15,7 @@ from worker.app import EmotionApp
 from worker.clock import BELIEVED_AFTER_S, SteadyClock
 from worker.counts import bucket_of, count_outcomes, new_row
 from worker.follower import Follower
+from worker.metrics import Metrics
 from worker.records import Counted, Outcome
 from worker.settings import KafkaSettings, WorkerSettings
 
@@ -62,7 +63,7 @@ def test_small_corrections_are_followed_and_a_step_that_lasts_is_believed() -> N
 
 def app_with_rows(clock_s: float, *moments_s: float) -> tuple[EmotionApp, list[Any]]:
     """An app that owns partition 0 with a row at each moment, and the tombstones that it sends."""
-    app = EmotionApp(KafkaSettings(), WORKER, 4, lambda: clock_s)
+    app = EmotionApp(KafkaSettings(), WORKER, 4, Metrics(), lambda: clock_s)
     sent: list[Any] = []
     vars(app)["assigned_partitions"] = lambda: {0}
     vars(app.counts_table)["send_changelog"] = lambda _, key, value, **__: sent.append((key, value))

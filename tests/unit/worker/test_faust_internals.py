@@ -11,6 +11,7 @@ import pytest
 from mode.services import ServiceTask
 
 from worker.app import EmotionApp
+from worker.metrics import Metrics
 from worker.settings import KafkaSettings, WorkerSettings
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
@@ -134,5 +135,5 @@ def _found(internal: Internal) -> Any:
 
 
 def test_what_the_mends_read_and_set_is_still_there() -> None:
-    consumer = EmotionApp(KafkaSettings(), WorkerSettings(), 4).exact_consumer
+    consumer = EmotionApp(KafkaSettings(), WorkerSettings(), 4, Metrics()).exact_consumer
     assert [name for name in STATE if not hasattr(consumer, name)] == []
