@@ -11,6 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 _V1_CREATED_AT = "%a %b %d %H:%M:%S %z %Y"
 _SPACE_BEFORE_OFFSET = re.compile(r"(?<=\d)\s+(?=[+-]\d{2}:?\d{2}$)")
 
+_NO_DAY_OR_MONTH = re.compile(
+    r"\b(?!mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]", re.IGNORECASE
+)
+
 LONGEST_TEXT_CHARS = 25_000
 """The platform's own limit for long posts."""
 LONGEST_NAME_CHARS = 500
@@ -22,7 +26,9 @@ class RawTweet(BaseModel):
 
     Accepted shapes: this model's own fields; the Twitter API v2 (``{"data": {"id", "text", "author_id", ...}}``,
     or what ``data`` holds); the v1.1 (``id_str``, ``full_text``, ``extended_tweet.full_text``, ``user.id_str``,
-    ``created_at`` as ``Wed Oct 10 20:19:24 +0000 2018``); a bare string, which is the text. Unknown fields pass.
+    ``created_at`` as ``Wed Oct 10 20:19:24 +0000 2018``); a bare string, which is the text. Unknown fields pass. Where
+    the text of a retweet or of a long post is cut, and the whole one came along (``retweeted_status``; ``note_tweet``;
+    ``includes.tweets`` for what ``referenced_tweets`` calls retweeted), that one is read.
     A schema made of this model tells its own fields only; the worker takes all of these shapes.
 
     A ``created_at`` that cannot be read becomes ``None``: a tweet is not lost for its clock.
@@ -47,7 +53,9 @@ class RawTweet(BaseModel):
         if not isinstance(value, Mapping):
             return value
         tweet = value["data"] if "text" not in value and isinstance(value.get("data"), Mapping) else value
-        return _from_v1(tweet) if looks_like_v1(tweet) else _optional_fields_read(tweet)
+        if looks_like_v1(tweet):
+            return _from_v1(tweet)
+        return _optional_fields_read({**tweet, "text": _whole_text(tweet, value.get("includes"))})
 
     @field_validator("created_at")
     @classmethod
@@ -57,7 +65,7 @@ class RawTweet(BaseModel):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-_V1_FIELDS = frozenset({"id_str", "full_text", "extended_tweet", "user"})
+_V1_FIELDS = frozenset({"id_str", "full_text", "extended_tweet", "user", "retweeted_status"})
 
 
 def looks_like_v1(tweet: Mapping[str, Any]) -> bool:
@@ -65,20 +73,48 @@ def looks_like_v1(tweet: Mapping[str, Any]) -> bool:
     return not _V1_FIELDS.isdisjoint(tweet)
 
 
+def _whole_text(tweet: Mapping[str, Any], includes: Any) -> Any:
+    """Of a tweet of the v2 API."""
+    for other in _mappings(tweet.get("referenced_tweets")):
+        if other.get("type") == "retweeted" and isinstance(includes, Mapping):
+            for whole in _mappings(includes.get("tweets")):
+                if whole.get("id") == other.get("id") and isinstance(text := _own_text(whole), str):
+                    return text
+    return _own_text(tweet)
+
+
+def _own_text(tweet: Mapping[str, Any]) -> Any:
+    note = tweet.get("note_tweet")
+    return (note.get("text") if isinstance(note, Mapping) else None) or tweet.get("text")
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
 def _from_v1(tweet: Mapping[str, Any]) -> dict[str, Any]:
-    extended = tweet.get("extended_tweet")
-    long_text = extended.get("full_text") if isinstance(extended, Mapping) else None
     user = tweet.get("user")
     author = user.get("id_str", user.get("id")) if isinstance(user, Mapping) else None
     return _optional_fields_read(
         {
-            "text": long_text or tweet.get("full_text") or tweet.get("text"),
+            "text": _text_of_v1(tweet),
             "id": tweet.get("id_str") or tweet.get("id"),
             "author_id": author if author is not None else tweet.get("author_id"),
             "created_at": tweet.get("created_at"),
             "lang": tweet.get("lang"),
         }
     )
+
+
+def _text_of_v1(tweet: Mapping[str, Any]) -> Any:
+    retweeted = tweet.get("retweeted_status")
+    if isinstance(retweeted, Mapping) and isinstance(
+        whole := _text_of_v1({**retweeted, "retweeted_status": None}), str
+    ):
+        return whole
+    extended = tweet.get("extended_tweet")
+    long_text = extended.get("full_text") if isinstance(extended, Mapping) else None
+    return long_text or tweet.get("full_text") or tweet.get("text")
 
 
 def _optional_fields_read(tweet: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,4 +152,6 @@ def _time_of_text(value: str) -> datetime:
             moment = datetime.strptime(value, _V1_CREATED_AT)  # noqa: DTZ007 -- the format holds %z
         except ValueError:
             moment = parsedate_to_datetime(value)
+            if moment.tzinfo is None and _NO_DAY_OR_MONTH.search(value):
+                raise  # a zone that it does not know, or am and pm, which it passes over
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

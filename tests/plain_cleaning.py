@@ -1,4 +1,4 @@
-"""`worker.inference.cleaning.clean` before it was made fast: every step in plain sight, on every text.
+"""`worker.inference.cleaning.clean` without its short cuts: every step in plain sight, on every text.
 
 The two must agree on every text; bundles name the cleaner that they were trained with.
 """
@@ -15,7 +15,7 @@ URL: str = "<url>"
 USER: str = "<user>"
 PLACEHOLDERS: tuple[str, ...] = (URL, USER)
 
-_MOJIBAKE_LIMIT_CHARS = 4000
+LONGEST_READ_CHARS = 4000
 _MOST_PASSES = 4
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -23,13 +23,8 @@ _MOJIBAKE = re.compile("[ÂÃâãðÐïëì][\x80-\xbf€‚ƒ„…†‡ˆ‰�
 _NESTED_AMP = re.compile(r"&(?:amp;)+", re.IGNORECASE)
 _HUGE_ENTITY = re.compile(r"&#(?:\d{8,}|x[0-9a-f]{7,});?", re.IGNORECASE)
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\ufe00-\ufe0f\ufeff\ufff9-\ufffd\U0001f3fb-\U0001f3ff\U0001f1e6-\U0001f1ff\U000e0000-\U000e0fff]"
-)
-_MARK_RUN = re.compile(
-    "([\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
-    "\ufe20-\ufe2f]{4})[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff"
-    "\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
 _URL = re.compile(r"(?:https?://|(?<!\w)www\.|pic\.twitter\.com/|\bt\.co/|\bbit\.ly/)[^\s<>]*", re.IGNORECASE)
 _USER = re.compile(r"(?<![\w@])@+\w+")
@@ -69,15 +64,25 @@ def clean(text: str) -> str:
     lose their sign and are split at camel case; an emoji or emoticon becomes ``:its name:``; letters repeated more
     than twice are squeezed to two; control and invisible characters go.
     """
+    text = text.lstrip()[:LONGEST_READ_CHARS]
     current = _pass(text)
     if not _MAY_NEED_MORE.search(text):
-        return current
+        return _first_words(current)
     for _ in range(_MOST_PASSES):
         following = _pass(current)
         if following == current:
             break
         current = following
-    return current
+    return _first_words(current)
+
+
+def _first_words(cleaned: str) -> str:
+    if len(cleaned) <= LONGEST_READ_CHARS:
+        return cleaned
+    head = cleaned[:LONGEST_READ_CHARS]
+    if cleaned[LONGEST_READ_CHARS] == " " or " " not in head:
+        return head
+    return head[: head.rindex(" ")]
 
 
 def _pass(text: str) -> str:
@@ -90,6 +95,8 @@ def _pass(text: str) -> str:
     text = _UNSEEN.sub("", text)
     if "/" in text or "www." in text.lower():
         text = _URL.sub(f" {URL} ", text)
+    if "&" in text:
+        text = text.replace("&", " & ")  # alone it is no entity any more
     if "@" in text:
         text = _USER.sub(f" {USER} ", text)
     if "#" in text:
@@ -105,24 +112,31 @@ def _pass(text: str) -> str:
 def _repair(text: str) -> str:
     if _SURROGATE.search(text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\ufffd", "")
-    if len(text) <= _MOJIBAKE_LIMIT_CHARS and _MOJIBAKE.search(text):
+    if _MOJIBAKE.search(text):
         text = ftfy.fix_encoding(text)
     return text
 
 
 def _unescape(text: str) -> str:
-    """Twice, since ``&amp;amp;`` occurs; an ampersand that is left stands alone and is no entity any more."""
+    """Twice, since ``&amp;amp;`` occurs."""
     text = _HUGE_ENTITY.sub(" ", _NESTED_AMP.sub("&", text))
-    text = html.unescape(html.unescape(text))
-    return text.replace("&", " & ") if "&" in text else text
+    return html.unescape(html.unescape(text))
 
 
 def _to_plain_unicode(text: str) -> str:
     text = _UNSEEN.sub("", _SURROGATE.sub("", text)).translate(_QUOTES)
     if not text.isascii():
-        # Sorting a long run of combining marks is quadratic; four on one letter are more than any language writes.
-        text = unicodedata.normalize("NFKC", _MARK_RUN.sub(r"\1", text)).translate(_emoji_names())
+        text = unicodedata.normalize("NFKC", _at_most_four_marks(text)).translate(_emoji_names())
     return text
+
+
+def _at_most_four_marks(text: str) -> str:
+    kept, run = [], 0
+    for character in text:
+        run = run + 1 if unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) else 0
+        if run <= 4:
+            kept.append(character)
+    return "".join(kept)
 
 
 def _split_hashtag(match: re.Match[str]) -> str:

@@ -99,7 +99,9 @@ class ScoreAgent:
             max_text_chars=worker.max_text_chars,
             languages=worker.language_codes,
         )
-        self._journal = CrashJournal(worker.data_dir, kafka.raw_topic, partial(label_batch, clock=clock), clock)
+        self._journal = CrashJournal(
+            worker.data_dir, kafka.raw_topic, partial(label_batch, clock=clock), clock, app.progress.moved
+        )
         self._model_threads = ThreadPoolExecutor(_SCORED_AT_ONCE, thread_name_prefix="model")
         self._publish_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._finishing: asyncio.Task[None] | None = None

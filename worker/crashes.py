@@ -45,12 +45,19 @@ class CrashJournal:
         topic: the raw topic; notes of another one are forgotten.
         label: how a batch is labelled.
         clock: seconds since the epoch, for the date of a letter.
+        moved: called whenever a tweet that was labelled alone is done. A batch of slow ones may take longer than the
+            watchdog waits.
     """
 
     def __init__(
-        self, folder: Path, topic: str, label: Label = label_batch, clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        topic: str,
+        label: Label = label_batch,
+        clock: Callable[[], float] = time.time,
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
-        self._folder, self._topic, self._label, self._clock = folder, topic, label, clock
+        self._folder, self._topic, self._label, self._clock, self._moved = folder, topic, label, clock, moved
         self._crashes: Counter[Place] = Counter()
         self._guilty: set[Place] = set()
         self._note: int | None = None
@@ -117,6 +124,8 @@ class CrashJournal:
                 outcomes[place] = killed_the_worker(record, DEAD_AFTER, self._clock(), rules.topic_id)
             elif self._crashes[place] >= ALONE_AFTER:
                 outcomes[place] = self._noted([record], engine, rules, published)[0]
+                self._acquit({place})
+                self._moved()
             else:
                 together.append(record)
         if together:

@@ -15,6 +15,10 @@ _FRAMED, _FRAME_BYTES = b"\0", 5
 """A zero and the schema's number (Confluent documentation, "Schema Registry: wire format")."""
 
 
+_LONG_TEXTS = frozenset({"note_tweet", "includes"})
+"""Where the v2 API keeps the whole of a text that is cut."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a record has no label; the sentence is for a person."""
@@ -38,12 +42,14 @@ def decode(value: bytes | None, *, max_text_chars: int) -> Tweet | Failure:
 
     A value that begins with ``{`` claims to be JSON and must be. One that begins with ``"`` or ``[`` is read as JSON
     if it is JSON, and as plain text otherwise: tweets begin with quotes and brackets too. JSON may come in the frame
-    of a schema registry's serialisers; Avro and Protobuf in it are not read.
+    of a schema registry's serialisers; Avro and Protobuf in it are not read, nor taken for text.
     """
     if not value or value == b"null":
         return Failure(Reason.EMPTY_VALUE, "the record has no value")
-    if value[:1] == _FRAMED and value[_FRAME_BYTES : _FRAME_BYTES + 1] == b"{":
-        value = value[_FRAME_BYTES:]
+    if value[:1] == _FRAMED and len(value) > _FRAME_BYTES:
+        value = value[_FRAME_BYTES:].lstrip()
+        if value[:1] not in (b"{", b'"'):
+            return Failure(Reason.WRONG_SHAPE, "in the frame of a schema registry stands no JSON (Avro, Protobuf?)")
     if value[:1] == b"{":
         try:
             return read_tweet(orjson.loads(value), max_text_chars)
@@ -105,7 +111,7 @@ def plain_tweet(parsed: Any) -> Tweet | None:
     if isinstance(parsed, str):
         return Tweet(parsed)
     text = parsed.get("text")
-    if not isinstance(text, str) or looks_like_v1(parsed):
+    if not isinstance(text, str) or looks_like_v1(parsed) or not _LONG_TEXTS.isdisjoint(parsed):
         return None
     fields = [parsed.get(name) for name in ("id", "author_id", "lang")]
     if not all(field is None or (isinstance(field, str) and len(field) <= LONGEST_NAME_CHARS) for field in fields):

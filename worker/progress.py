@@ -21,7 +21,7 @@ class Arrival(Enum):
 
 
 class Progress:
-    """State that the agent, the consumer and the watchdog share; changed on the event loop only.
+    """State that the agent, the consumer and the watchdog share; changed on the event loop only, but for `moved`.
 
     The threads of the model look up in ``published`` what stands at the offsets of their own batch, which stays there
     until that batch is counted.
@@ -55,9 +55,13 @@ class Progress:
         self._in_flight += 1
         self._idle.clear()
 
+    def moved(self) -> None:
+        """A part of a batch was labelled; may be called in any thread."""
+        self.moved_at = time.monotonic()
+
     def batch_ended(self) -> None:
         """A batch was counted, or given up because its partitions are gone."""
-        self.moved_at = time.monotonic()
+        self.moved()
         self.batch_left_out()
 
     def batch_left_out(self) -> None:

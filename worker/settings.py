@@ -172,7 +172,12 @@ class WorkerSettings(BaseSettings):
     cache_entries: int = Field(
         65_536, ge=0, description="texts whose answers are kept, so that repeats are not scored again; 0: none"
     )
-    bucket_s: float = Field(10.0, gt=0, description="size of a time bucket of the table, seconds")
+    bucket_s: float = Field(
+        10.0,
+        gt=0,
+        multiple_of=0.5,
+        description="size of a time bucket of the table, seconds, in steps of half a second",
+    )
     raw_topic_moved: bool = Field(
         False, description="the raw topic has another id than what was counted, but its offsets: go on with it"
     )

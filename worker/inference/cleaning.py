@@ -1,6 +1,6 @@
 """The one cleaning function: training and serving both call it.
 
-``clean`` is pure, total (any ``str`` in, no exception), idempotent and linear in the length of its input.
+``clean`` is pure, total (any ``str`` in, no exception) and idempotent, and takes time in proportion to its input.
 """
 
 import functools
@@ -16,7 +16,8 @@ URL: str = "<url>"
 USER: str = "<user>"
 PLACEHOLDERS: tuple[str, ...] = (URL, USER)
 
-_MOJIBAKE_LIMIT_CHARS = 4000
+LONGEST_READ_CHARS = 4000
+"""More than any model reads of a text: what follows is not cleaned. A post can have 25,000."""
 _MOST_PASSES = 4
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -24,16 +25,12 @@ _MOJIBAKE = re.compile("[ÂÃâãðÐïëì][\x80-\xbf€‚ƒ„…†‡ˆ‰�
 _NESTED_AMP = re.compile(r"&(?:amp;)+", re.IGNORECASE)
 _HUGE_ENTITY = re.compile(r"&#(?:\d{8,}|x[0-9a-f]{7,});?", re.IGNORECASE)
 _UNSEEN_RANGES = (
-    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\ufe00-\ufe0f\ufeff\ufff9-\ufffd\U0001f3fb-\U0001f3ff\U0001f1e6-\U0001f1ff\U000e0000-\U000e0fff"
 )
 _UNSEEN = re.compile(f"[{_UNSEEN_RANGES}]")
+_BEHIND_THE_LAST_MARK = 0x1F000
 _RANGE = re.compile(".(?:-.)?", re.DOTALL)
-_MARK_RUN = re.compile(
-    "([\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
-    "\ufe20-\ufe2f]{4})[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff"
-    "\u20d0-\u20ff\ufe20-\ufe2f]+"
-)
 _URL = re.compile(r"(?:https?://|(?<!\w)www\.|pic\.twitter\.com/|\bt\.co/|\bbit\.ly/)[^\s<>]*", re.IGNORECASE)
 _USER = re.compile(r"@(?<![\w@]@)@*\w+")
 _HASHTAG = re.compile(r"#(?<!##)#*(\w+)")
@@ -70,9 +67,10 @@ def clean(text: str) -> str:
     lose their sign and are split at camel case; an emoji or emoticon becomes ``:its name:``; letters repeated more
     than twice are squeezed to two; control and invisible characters go.
     """
+    text = text.lstrip()[:LONGEST_READ_CHARS]
     current = _pass(text)
     if _is_settled(text):
-        return current
+        return _first_words(current)
     for _ in range(_MOST_PASSES):
         if _is_settled(current):
             break
@@ -80,7 +78,15 @@ def clean(text: str) -> str:
         if following == current:
             break
         current = following
-    return current
+    return _first_words(current)
+
+
+def _first_words(cleaned: str) -> str:
+    """As many whole words as are read; names of emoji and Unicode's compatibility forms make a text longer."""
+    if len(cleaned) <= LONGEST_READ_CHARS:
+        return cleaned
+    words, _, _ = cleaned[: LONGEST_READ_CHARS + 1].rpartition(" ")
+    return words or cleaned[:LONGEST_READ_CHARS]
 
 
 def _is_settled(text: str) -> bool:
@@ -94,15 +100,17 @@ def _is_settled(text: str) -> bool:
 
 def _pass(text: str) -> str:
     if not text.isascii():
-        text = _to_ascii(text)
+        text = _in_ascii(text) or _repair(text)
     if "&" in text:
         text = _unescape(text)
-        if not text.isascii():
-            text = _to_plain_unicode(text)
+    if not text.isascii():
+        text = _to_plain_unicode(text)
     if not (text.isascii() and text.isprintable()):
         text = _UNSEEN.sub("", text)
     if "/" in text or "www." in text.lower():
         text = _URL.sub(f" {URL} ", text)
+    if "&" in text:
+        text = text.replace("&", " & ")  # alone it is no entity any more
     if "@" in text:
         text = _USER.sub(f" {USER} ", text)
     if "#" in text:
@@ -124,12 +132,11 @@ def _squeeze(text: str) -> str:
     return text
 
 
-def _to_ascii(text: str) -> str:
-    """Plain Unicode, in one step where each odd character has an ASCII form of its own, as quotes and emoji have."""
+def _in_ascii(text: str) -> str | None:
+    """Where each odd character has an ASCII form of its own, as quotes and emoji have; None for another text."""
     odd, forms = set(_NO_ASCII.findall(text)), _ascii_forms()
     if "&" in text or not odd <= forms.keys():
-        text = _repair(text)
-        return text if "&" in text or text.isascii() else _to_plain_unicode(text)
+        return None
     for character in odd:
         text = text.replace(character, forms[character])
     return text.replace("`", "'")
@@ -138,24 +145,31 @@ def _to_ascii(text: str) -> str:
 def _repair(text: str) -> str:
     if _SURROGATE.search(text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\ufffd", "")
-    if len(text) <= _MOJIBAKE_LIMIT_CHARS and _MOJIBAKE.search(text):
+    if _MOJIBAKE.search(text):
         text = ftfy.fix_encoding(text)
     return text
 
 
 def _unescape(text: str) -> str:
-    """Twice, since ``&amp;amp;`` occurs; an ampersand that is left stands alone and is no entity any more."""
+    """Twice, since ``&amp;amp;`` occurs."""
     text = _HUGE_ENTITY.sub(" ", _NESTED_AMP.sub("&", text))
-    text = html.unescape(html.unescape(text))
-    return text.replace("&", " & ") if "&" in text else text
+    return html.unescape(html.unescape(text))
 
 
 def _to_plain_unicode(text: str) -> str:
     text = _UNSEEN.sub("", _SURROGATE.sub("", text)).translate(_QUOTES)
     if not text.isascii():
         # Sorting a long run of combining marks is quadratic; four on one letter are more than any language writes.
-        text = unicodedata.normalize("NFKC", _MARK_RUN.sub(r"\1", text)).translate(_emoji_names())
+        text = unicodedata.normalize("NFKC", _mark_run().sub(r"\1", text)).translate(_emoji_names())
     return text
+
+
+@functools.cache
+def _mark_run() -> re.Pattern[str]:
+    """More than four characters that Unicode's canonical ordering sorts, by what they are decomposed into."""
+    codes = range(0x300, _BEHIND_THE_LAST_MARK)
+    marks = "".join(chr(code) for code in codes if unicodedata.combining(unicodedata.normalize("NFKD", chr(code))[0]))
+    return re.compile(f"([{marks}]{{4}})[{marks}]+")
 
 
 def _split_hashtag(match: re.Match[str]) -> str:
@@ -194,8 +208,18 @@ def has_words(cleaned: str) -> bool:
     """Whether a cleaned text holds more than placeholders, names of emoji, digits and marks."""
     if "<" in cleaned or ":" in cleaned:
         # Neighbouring names share no space once one is removed, so each match consumes only itself.
-        cleaned = _ASIDE.sub("", cleaned)
+        cleaned = _ASIDE.sub(_without_name, cleaned)
     return cleaned[:1].isalpha() or any(character.isalpha() for character in cleaned)
+
+
+def _without_name(match: re.Match[str]) -> str:
+    return "" if match[0] in PLACEHOLDERS or match[0] in _names() else match[0]
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    """Emoji and emoticons as they stand in a cleaned text."""
+    return frozenset(map(_squeeze, (*_emoji_names().values(), *_EMOTICONS)))
 
 
 _CASES = (

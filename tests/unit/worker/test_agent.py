@@ -172,7 +172,7 @@ def test_a_letter_goes_to_its_own_topic_and_an_event_has_the_id_of_its_tweet_as_
 
 
 def test_the_settings_decide_what_an_event_looks_like(tmp_path: Path) -> None:
-    anything = cast("Any", SimpleNamespace())
+    anything = cast("Any", SimpleNamespace(progress=Progress()))
     told = {"event_time": "created_at", "include_text": True, "abstain_threshold": 0.9, "max_text_chars": 10}
     for settings, rules in (
         (told | {"languages": "en, de"}, Rules(**told, languages=frozenset({"en", "de"}))),  # type: ignore[arg-type]

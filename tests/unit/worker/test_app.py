@@ -47,6 +47,10 @@ def test_a_quiet_worker_reads_again_what_was_fetched_or_listed_and_never_came(
     app: EmotionApp, position: int, listed: int, holes: tuple[int, ...], rewound: list[tuple[TP, int]]
 ) -> None:
     sought: list[tuple[TP, int]] = []
+    told: list[tuple[TP, int, int]] = []
+
+    async def passed(*hole: Any) -> None:
+        told.append(hole)
 
     async def where(_: TP) -> int:
         return position
@@ -57,10 +61,11 @@ def test_a_quiet_worker_reads_again_what_was_fetched_or_listed_and_never_came(
     def behind(offset: int) -> int:
         return next(n for n in count(offset) if n not in holes)
 
-    consumer_of(app, position=where, seek=rewind, past_holes=lambda _: behind, _active_partitions=set())
+    consumer_of(app, position=where, seek=rewind, past_holes=lambda _: behind, passed=passed, _active_partitions=set())
     vars(app)["assigned_partitions"] = lambda: {0}
     settle(app)
     app.progress.moved_at -= QUIET_S
     asyncio.run(app.reread_dropped({0: listed}))
     assert sought == rewound
     assert app.progress.expected[0] == 10 + len(holes)
+    assert told == [(RAW, 10, 10 + len(holes))]

@@ -38,7 +38,11 @@ class Worker:
         self.batches: list[list[Place]] = []
         self._folder, self._engine, self._poison = folder, engine, poison
         self._note = folder / "labelling.json"
-        self.journal = CrashJournal(folder, TOPIC, self._label)
+        self.moves = 0
+        self.journal = CrashJournal(folder, TOPIC, self._label, moved=self._moved)
+
+    def _moved(self) -> None:
+        self.moves += 1
 
     def _label(
         self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
@@ -75,7 +79,10 @@ def test_a_poison_tweet_is_alone_after_two_crashes_and_a_dead_letter_after_three
     worker = Worker(tmp_path, engine, poison)
     assert worker.work(*BATCH) is None
     assert worker.batches == [[(0, 5)], [(0, 6)], [(1, 9)]]
-    outcomes = Worker(tmp_path, engine, poison).work(*BATCH)
+    assert worker.moves == 2, "the watchdog must not take a batch of slow tweets for one that stands still"
+    successor = Worker(tmp_path, engine, poison)
+    assert set(successor.journal._crashes) == {(0, 7), (1, 10)}, "who survived alone is no suspect, however it ended"
+    outcomes = successor.work(*BATCH)
     assert outcomes is not None
     assert [(outcome.partition, outcome.offset) for outcome in outcomes] == list(BATCH)
     dead = [outcome for outcome in outcomes if outcome.reason]

@@ -31,6 +31,8 @@ def read(value: bytes | None) -> Tweet | Failure:
         (b'{"text": "  \\n "}', Reason.EMPTY_TEXT),
         (b"   ", Reason.EMPTY_TEXT),
         (b'{"text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", Reason.TOO_DEEP),
+        (b'\x00\x00\x00\x00\x07\x08"1901"4I hate you, leave me alone', Reason.WRONG_SHAPE),
+        (b"\x00\x00\x00\x00\x07  ", Reason.WRONG_SHAPE),
         (json.dumps({"text": "so happy " * 120_000}).encode(), Reason.TEXT_TOO_LONG),
     ],
 )
@@ -39,6 +41,12 @@ def test_a_bad_value_becomes_a_failure_that_says_why(value: bytes | None, reason
     assert isinstance(failure, Failure)
     assert failure.reason is reason
     assert failure.detail
+
+
+RETWEET = (
+    b'{"data": {"id": "2", "text": "RT @a: cut", "referenced_tweets": [{"type": "retweeted", "id": "1"}]},'
+    b' "includes": {"tweets": [{"id": "0", "text": "another"}, {"id": "1", %s}]}}'
+)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +60,21 @@ def test_a_bad_value_becomes_a_failure_that_says_why(value: bytes | None, reason
         (b'{"text": "half an emoji \\ud83d here"}', "half an emoji \ud83d here"),
         (b'{"text": "raw\ttab"}', "raw\ttab"),
         (b'\x00\x00\x00\x00\x07{"text": "framed by a schema registry"}', "framed by a schema registry"),
+        (b'\x00\x00\x00\x00\x07\n {"text": "framed too"}', "framed too"),
+        (b'\x00\x00\x00\x00\x07"a framed string"', "a framed string"),
         (b'{"data": {"id": "1", "text": "api v2"}}', "api v2"),
         (b'{"id_str": "1", "full_text": "api v1.1", "user": {"id_str": "9"}}', "api v1.1"),
         (b'{"id_str": "1", "text": "cut", "extended_tweet": {"full_text": "the whole"}}', "the whole"),
+        (
+            b'{"id": 2, "text": "RT @a: cut", "retweeted_status": {"id_str": "1", "full_text": "the whole"}}',
+            "the whole",
+        ),
+        (b'{"id": 2, "text": "RT @a: cut", "retweeted_status": {"id_str": "1"}}', "RT @a: cut"),
+        (b'{"id": "2", "text": "cut", "note_tweet": {"text": "the whole"}}', "the whole"),
+        (b'{"data": {"id": "2", "text": "cut", "note_tweet": {"text": "the whole"}}}', "the whole"),
+        (RETWEET % b'"text": "the whole"', "the whole"),
+        (RETWEET % b'"text": "cut", "note_tweet": {"text": "the whole"}', "the whole"),
+        (RETWEET % b'"text": 5', "RT @a: cut"),
     ],
 )
 def test_every_shape_that_producers_send_is_read(value: bytes, text: str) -> None:
@@ -63,7 +83,13 @@ def test_every_shape_that_producers_send_is_read(value: bytes, text: str) -> Non
     assert tweet.text == text
 
 
-@pytest.mark.parametrize("clock", ["9e99", '"yesterday"', "true", "[]", '"0000-00-00"', "-99999999999999999"])
+@pytest.mark.parametrize(
+    "clock",
+    [
+        *("9e99", '"yesterday"', "true", "[]", '"0000-00-00"', "-99999999999999999"),
+        *('"Sat Mar 14 09:26:53 CET 2026"', '"Mar 14, 2026 9:26:53 PM"', '"Sat Mar 14 09:26:53 GMT+01:00 2026"'),
+    ],
+)
 def test_an_absurd_clock_does_not_lose_the_tweet(clock: str) -> None:
     tweet = read(b'{"text": "hello there", "created_at": %s}' % clock.encode())
     assert isinstance(tweet, Tweet)
@@ -78,6 +104,9 @@ def test_an_absurd_clock_does_not_lose_the_tweet(clock: str) -> None:
         '"2015-02-24T11:35:52.000-08:00"',
         '"Tue Feb 24 19:35:52 +0000 2015"',
         '"Tue, 24 Feb 2015 19:35:52 GMT"',
+        '"Tue, 24 Feb 2015 14:35:52 EST"',
+        '"Tue, 24 Feb 2015 19:35:52 -0000"',
+        '"Tue Feb 24 19:35:52 2015"',
         "1424806552",
         "1424806552000",
     ],
@@ -96,9 +125,12 @@ def test_no_bytes_raise(value: bytes) -> None:
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 TIMES = SCALARS | st.sampled_from(["2024-05-01T10:00:00Z", "Wed Oct 10 20:19:24 +0000 2018", "2024-05-01", "\ud83d"])
 TEXTS = st.text(max_size=20) | st.sampled_from(["half \ud83d", " ", "", "NUL \x00"])
-NESTED = st.dictionaries(st.sampled_from(["full_text", "id", "id_str", "text"]), SCALARS | TEXTS, max_size=3)
+NESTED = st.dictionaries(st.sampled_from(["full_text", "id", "id_str", "text", "type"]), SCALARS | TEXTS, max_size=3)
 SHAPES = st.dictionaries(
-    st.sampled_from(["text", "id", "author_id", "lang", "created_at", "data", "user", "id_str", "full_text", "other"]),
+    st.sampled_from(
+        ["text", "id", "author_id", "lang", "created_at", "data", "user", "id_str", "full_text", "other"]
+        + ["note_tweet", "retweeted_status", "referenced_tweets", "includes"]
+    ),
     TEXTS | TEXTS | SCALARS | TIMES | NESTED,
     max_size=7,
 )
