@@ -16,9 +16,14 @@ class PartitionProgress(BaseModel):
     counted_offset: int | None = Field(description="Highest raw offset in the table; null before the first.")
     lag_messages: int | None = Field(description="Raw records not counted yet; null while the end is unknown.")
     late_s: float = Field(
-        ge=0, description="Seconds since the partition's counts last changed while it lags; 0 at lag 0."
+        ge=0,
+        description="Seconds for which the oldest record that is not counted has waited, as far as this worker has "
+        "seen; 0 at lag 0.",
     )
-    stale: bool = Field(description="True where it lags and its counts have not changed for longer than the bound.")
+    stale: bool = Field(
+        description="True where that is longer than the bound, or where what stood there when this worker started is "
+        "not counted yet."
+    )
 
 
 class WindowCounts(BaseModel):

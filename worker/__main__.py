@@ -1,5 +1,7 @@
 """``python -m worker``: the commands."""
 
+import io
+import sys
 from typing import Any
 
 import click
@@ -40,6 +42,9 @@ class _Clear(LazyGroup):
 )
 def main() -> None:
     """Emotions of tweets, live: raw tweets in from Kafka, labelled events and rolling counts out."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding has no bars and emoji
     from worker.logging import log_to_standard_error  # noqa: PLC0415 - help must stay quick
 
     log_to_standard_error()

@@ -18,6 +18,7 @@ from worker.counts import Horizon, Row, RowKey, is_newer, sum_window
 from worker.labelling import FUTURE_TOLERANCE_S
 from worker.records import utc
 from worker.settings import KafkaSettings, WorkerSettings
+from worker.waiting import Waiting
 
 log = structlog.get_logger("worker.follower")
 
@@ -55,8 +56,7 @@ class Follower:
         self._ends: dict[int, int] = {}
         self._clock, self._steady = clock, steady
         self._horizon = Horizon(worker.retention_s + 2 * worker.bucket_s, clock)
-        self._fresh_at: dict[int, float] = dict.fromkeys(range(partitions), steady())
-        """Partition -> when it last changed or lagged behind nothing."""
+        self._waiting = [Waiting(steady()) for _ in range(partitions)]
         self._looked: dict[int, tuple[int, int | None]] = {}
         """Partition -> offset of the raw topic, and the end up to which no record stands there, None if one does."""
         self._unread = set(range(partitions))
@@ -134,7 +134,6 @@ class Follower:
             self.overtaken.discard(key)
             self._following[number] = max(self._following.get(number, 0), row["done"] + 1)
             self._horizon.note(key)
-            self._fresh_at[partition] = self._steady()
 
     def _read_ends(self, admin: AdminClient) -> None:
         """Of all partitions at once, on a connection of its own: beside a fetch each question waits until that ends."""
@@ -145,12 +144,16 @@ class Follower:
         unknown: dict[int, str] = {}
         for place, answer in asked.items():
             try:
-                self._ends[place.partition] = answer.result().offset
+                self._note_end(place.partition, answer.result().offset)
             except KafkaException as error:
                 unknown[place.partition] = error.args[0].str()
                 self._ends.pop(place.partition, None)
         if unknown:
             log.warning("ends of partitions unknown", partitions=sorted(unknown), reasons=sorted({*unknown.values()}))
+
+    def _note_end(self, partition: int, end: int) -> None:
+        self._ends[partition] = end
+        self._waiting[partition].reached(end, self._steady())
 
     def _look_for_records(self, part: PartitionProgress) -> None:
         following = 0 if part.counted_offset is None else part.counted_offset + 1
@@ -179,19 +182,20 @@ class Follower:
         return tuple(self._progress_of(partition, following.get(partition)) for partition in range(self._partitions))
 
     def _progress_of(self, partition: int, following: int | None) -> PartitionProgress:
-        end = self._ends.get(partition)
-        lag = None if end is None else max(0, end - (following or 0))
-        if lag and self._looked.get(partition) == (following or 0, end):
+        end, waiting, now_s = self._ends.get(partition), self._waiting[partition], self._steady()
+        place = following or 0
+        lag = None if end is None else max(0, end - place)
+        if lag and self._looked.get(partition) == (place, end):
             lag = 0
         if lag == 0:
-            self._fresh_at[partition] = self._steady()
-        late_s = self._steady() - self._fresh_at[partition]
+            waiting.nothing(now_s)
+        late_s = waiting.since_s(place, now_s)
         return PartitionProgress(
             partition=partition,
             counted_offset=None if following is None else following - 1,
             lag_messages=lag,
             late_s=round(late_s, 3),
-            stale=late_s > self._worker.stale_after_s,
+            stale=late_s > self._worker.stale_after_s or bool(lag and waiting.came_before(place)),
         )
 
     def window(self, window_s: float, as_of: datetime | None = None) -> WindowCounts:

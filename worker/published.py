@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import orjson
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.emotions import EMOTIONS
 from worker.errors import BrokerUnreachable
@@ -18,6 +18,7 @@ from worker.topics import made_anew
 _FIRST_STEP_BACK = 512
 _TIMEOUT_S = 30.0
 _POLL_S = 0.05
+_PAUSE_S = 0.2
 
 _Place = tuple[str, int]
 """Topic and partition."""
@@ -165,5 +166,15 @@ def _counted(value: dict[str, Any]) -> Counted:
 
 
 def _watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
-    return (0 if low == OFFSET_INVALID else low), high
+    """First offset and the one after the last; a partition whose leader moves is asked again."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                reason = error.args[0].str()
+                raise BrokerUnreachable(f"the ends of {topic}[{partition}] are not to be had ({reason})") from error
+            time.sleep(_PAUSE_S)
+        else:
+            return (0 if low == OFFSET_INVALID else low), high

@@ -24,6 +24,8 @@ _TIME_SPACE_OFFSET = re.compile(r"(:\d{2}(?:\.\d+)?) (\d{2}:?\d{2})$", re.ASCII)
 _OPEN_PATHS = {"/healthz", "/readyz"}
 """Whoever supervises the worker has no token."""
 _DEFAULT_WINDOW_S = 300.0
+_CLOSING_S = 0.5
+"""For whoever is in the middle of a question when the worker ends."""
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -53,17 +55,17 @@ class WebSide:
                 web.get("/model", self.model),
             ]
         )
-        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSING_S)
         await runner.setup()
         host, port = self.settings.http_host, self.settings.http_port
         try:
             await web.TCPSite(runner, host, port).start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             await runner.cleanup()
-            other = "--http-port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--http-host"
-            raise CannotListen(
-                f"cannot listen on {host}:{port} ({error.strerror}); choose another with {other}"
-            ) from error
+            number = getattr(error, "errno", None)
+            other = "--http-port" if number in (errno.EADDRINUSE, errno.EACCES) else "--http-host"
+            reason = getattr(error, "strerror", None) or error
+            raise CannotListen(f"cannot listen on {host}:{port} ({reason}); choose another with {other}") from error
         return runner
 
     def _middlewares(self) -> list[Any]:

@@ -9,6 +9,12 @@ from worker.errors import BrokerUnreachable, TopicsUnfit
 from worker.preflight import partitions_of
 from worker.settings import KafkaSettings
 
+_LASTING = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - the documented name
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - as above
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+}
 _POLL_S = 0.2
 _SILENCE_S = 30.0
 
@@ -24,8 +30,12 @@ def read_topic(kafka: KafkaSettings, topic: str, *, from_beginning: bool, follow
     yield from _read(kafka, topic, dict.fromkeys(partitions_of(kafka, topic), start), follow=follow)
 
 
-def read_partitions(kafka: KafkaSettings, topic: str, starts: dict[int, int]) -> Iterator[Message]:
+def read_partitions(
+    kafka: KafkaSettings, topic: str, starts: dict[int, int], *, uncommitted: bool = False
+) -> Iterator[Message]:
     """Messages of some partitions, each from its start offset to its end.
+
+    With ``uncommitted`` also what open and aborted transactions wrote, and all that stands behind an open one.
 
     Raises:
         TopicsUnfit: there is no such topic or partition.
@@ -33,11 +43,12 @@ def read_partitions(kafka: KafkaSettings, topic: str, starts: dict[int, int]) ->
     """
     if absent := starts.keys() - partitions_of(kafka, topic):
         raise TopicsUnfit(f"there is no {topic}[{min(absent)}]; was the topic made anew, with fewer partitions?")
-    yield from _read(kafka, topic, starts, follow=False)
+    level = {"isolation.level": "read_uncommitted"} if uncommitted else {}
+    yield from _read(kafka, topic, starts, follow=False, **level)
 
 
-def _read(kafka: KafkaSettings, topic: str, starts: dict[int, int], *, follow: bool) -> Iterator[Message]:
-    consumer = Consumer(kafka.reader_config())
+def _read(kafka: KafkaSettings, topic: str, starts: dict[int, int], *, follow: bool, **more: str) -> Iterator[Message]:
+    consumer = Consumer(kafka.reader_config() | more)
     consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in starts.items()])
     unread = set(starts)
     heard_at = time.monotonic()
@@ -50,6 +61,8 @@ def _read(kafka: KafkaSettings, topic: str, starts: dict[int, int], *, follow: b
                     yield message
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the documented name
                     unread.discard(message.partition())
+                elif error.code() in _LASTING:
+                    raise TopicsUnfit(f"{topic} cannot be read any more: {error.str()}")
             if messages:
                 heard_at = time.monotonic()  # whoever reads them may have been slow
             if unread and time.monotonic() - heard_at > _SILENCE_S:

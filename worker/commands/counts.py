@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import orjson
 from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 
 from schemas.counts import WindowCounts
 from worker.commands.emotions import counts_table
@@ -36,21 +38,31 @@ def counts(worker: WorkerSettings, window: str | None, once: bool, every: float,
     if as_json:
         click.echo(fetch_counts(base, window, worker.http_token_file).model_dump_json())
         return
-    console = Console()
+    console = Console(emoji=False)
     first = counts_table(fetch_counts(base, window, worker.http_token_file))
     if once:
         console.print(first)
         return
     try:
-        with Live(first, console=console, auto_refresh=False) as live:
+        with Live(first, console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
+            if live is None:
+                console.print(first)
             while True:
                 time.sleep(every)
-                try:
-                    live.update(counts_table(fetch_counts(base, window, worker.http_token_file)), refresh=True)
-                except click.ClickException as error:  # the worker may be starting again
-                    live.update(error.format_message(), refresh=True)
+                look = _look(base, window, worker.http_token_file)
+                if live is None:  # a file, a pipe or a log, where nothing can be drawn over
+                    console.print(look)
+                else:
+                    live.update(look, refresh=True)
     except KeyboardInterrupt:
         return
+
+
+def _look(base: str, window: str | None, token_file: Path | None) -> Table | str:
+    try:
+        return counts_table(fetch_counts(base, window, token_file))
+    except click.ClickException as error:  # the worker may be starting again
+        return error.format_message()
 
 
 def fetch_counts(base: str, window: str | None, token_file: Path | None = None) -> WindowCounts:
@@ -71,7 +83,7 @@ def fetch_counts(base: str, window: str | None, token_file: Path | None = None) 
         raise click.ClickException(f"{url}: {_reason(error)}") from error
     except (ValidationError, http.client.HTTPException) as error:
         raise click.ClickException(f"{url}: what answers there is no worker; name --http-port") from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, TimeoutError, ConnectionError, UnicodeError) as error:
         raise click.ClickException(
             f"no worker answers at {base} ({error}); start one with `python -m worker run` or name --http-port"
         ) from error

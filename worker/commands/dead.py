@@ -122,13 +122,16 @@ def _letters(kafka: KafkaSettings, reasons: tuple[str, ...] = ()) -> Iterator[De
 
 
 def _redriven(kafka: KafkaSettings, letters: dict[str, DeadLetter]) -> set[str]:
-    """Of these letters the ids that a ``redrive-of`` header on the raw topic names."""
+    """Of these letters the ids that a ``redrive-of`` header on the raw topic names.
+
+    A redrive writes without transactions: what it wrote stands, though somebody's open transaction may hide it.
+    """
     starts: dict[int, int] = {}
     for letter in letters.values():
         partition = letter.source.partition
         starts[partition] = min(starts.get(partition, letter.source.offset), letter.source.offset)
     found: set[str] = set()
-    for message in read_partitions(kafka, kafka.raw_topic, starts) if starts else ():
+    for message in read_partitions(kafka, kafka.raw_topic, starts, uncommitted=True) if starts else ():
         named = (value for name, value in _headers(message) if name == REDRIVE_HEADER and value)
         found |= {value.decode(errors="replace") for value in named}
     return found & set(letters)

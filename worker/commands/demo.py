@@ -73,6 +73,7 @@ def _broker(folder: Path, kafka_home: Path | None) -> LocalBroker:
 def _worker(folder: Path, kafka: KafkaSettings, worker: WorkerSettings, port: int) -> Iterator[subprocess.Popen[bytes]]:
     log = folder / "worker.log"
     command = [sys.executable, "-m", "worker", "run", "--include-text", "--http-port", str(port)]
+    command += ["--http-host", "127.0.0.1"]
     command += ["--bundle", str(worker.bundle), "--bootstrap-servers", kafka.bootstrap_servers]
     command += ["--security-protocol", kafka.security_protocol]
     process = tether.start([*command, "--data-dir", str(folder / "data")], log)

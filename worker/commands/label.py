@@ -26,7 +26,7 @@ def label(texts: tuple[str, ...], worker: WorkerSettings, as_json: bool) -> None
 
     engine = load_engine(worker.bundle, threads=worker.threads)
     threshold = engine.manifest.abstain_threshold if worker.abstain_threshold is None else worker.abstain_threshold
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     for text in _lines(texts):
         cleaned = clean(text)
         row = engine.predict_cleaned([cleaned])[0].astype(float).round(DECIMALS) if has_words(cleaned) else None

@@ -27,9 +27,9 @@ _INTERRUPTED = 130
 @settings_options(kafka=KafkaSettings, only=(*CONNECTION, "raw_topic"))
 @click.option("--samples", is_flag=True, help="the sample tweets that come with this program instead of FILE")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="default: by the file's name, else lines")
-@click.option("--text-column", default="text", show_default=True, help="the column that holds the text")
-@click.option("--id-column", default="id", show_default=True, help="the column or JSON field that holds the id")
-@click.option("--time-column", default="created_at", show_default=True, help="the column that holds the time")
+@click.option("--text-column", "text", help="of a table, the column that holds the text; default: text")
+@click.option("--id-column", "id", help="the column or JSON field that holds the id; default: id")
+@click.option("--time-column", "created_at", help="of a table, the column that holds the time; default: created_at")
 @click.option("--time-format", help="how the column writes it, e.g. '%m/%d/%Y %H:%M'; default: as ISO 8601 or Twitter")
 @click.option("--key", "key_column", help="column or JSON field (user.id_str) that keys the records; default: the id")
 @click.option("--rate", type=FiniteRange(0, min_open=True), help="tweets a second; default: as fast as it goes")
@@ -40,14 +40,12 @@ def produce(  # noqa: PLR0913, PLR0917 - a parameter an option
     kafka: KafkaSettings,
     samples: bool,
     form: Format | None,
-    text_column: str,
-    id_column: str,
-    time_column: str,
     time_format: str | None,
     key_column: str | None,
     rate: float | None,
     limit: int | None,
     loop: bool,
+    **columns_named: str | None,
 ) -> None:
     """Produce FILE (JSON lines, CSV, TSV, plain lines; gzipped too; - for standard input) to the raw topic.
 
@@ -59,13 +57,16 @@ def produce(  # noqa: PLR0913, PLR0917 - a parameter an option
     path = str(SAMPLES) if file is None else file
     if loop and path == "-":
         raise click.UsageError("--loop needs a file, standard input comes only once")
-    columns = Columns(text_column, id_column, time_column, key_column, time_format)
+    named = {meaning: column for meaning, column in columns_named.items() if column is not None}
+    columns = Columns(**named, key=key_column, named=frozenset(named), time_format=time_format)
     partitions_of(kafka, kafka.raw_topic)
     items = repeated(lambda: read_items(path, columns, form)) if loop else read_items(path, columns, form)
     sent = _send_with_progress(kafka, paced(itertools.islice(items, limit), rate), limit)
     click.echo(f"{sent.confirmed} tweets confirmed on {kafka.raw_topic} in {sent.took_s:.1f} s", err=True)
     for error in sent.errors:
         click.echo(f"not confirmed: {error}", err=True)
+    if sent.waiting:
+        click.echo(f"{sent.waiting} more were sent; whether they arrived was not waited for", err=True)
     if sent.failed:
         raise PublishFailed(f"{sent.failed} tweets were not confirmed")
     if sent.unread:
@@ -93,6 +94,8 @@ class Sent:
     errors: list[str] = field(default_factory=list)
     took_s: float = 0.0
     interrupted: bool = False
+    waiting: int = 0
+    """Neither confirmed nor refused when a second Ctrl-C ended the waiting."""
     unread: click.ClickException | None = None
     """Why the items ended before their end."""
 
@@ -112,7 +115,7 @@ def _send_with_progress(kafka: KafkaSettings, items: Iterable[Item], limit: int 
 
 
 def send_all(kafka: KafkaSettings, items: Iterable[Item], report: Callable[[Sent], None] = lambda _: None) -> Sent:
-    """Produce in order, idempotently, and wait for every confirmation. A Ctrl-C ends the reading, not the waiting.
+    """Produce in order, idempotently, and wait for every confirmation. A Ctrl-C ends the reading, a second the waiting.
 
     Args:
         kafka: where to.
@@ -140,7 +143,10 @@ def send_all(kafka: KafkaSettings, items: Iterable[Item], report: Callable[[Sent
         sent.interrupted = True
     except click.ClickException as error:
         sent.unread = error
-    producer.flush()
+    try:
+        producer.flush()
+    except KeyboardInterrupt:
+        sent.interrupted, sent.waiting = True, len(producer)
     sent.took_s = time.monotonic() - started
     report(sent)
     return sent

@@ -27,6 +27,8 @@ BAD_SAMPLES = SAMPLES.with_name("bad.jsonl")
 _LARGEST_FIELD_CHARS = 10_000_000
 _GZIP_MAGIC = b"\x1f\x8b"
 _USUAL_NAMES = {"tweet_id": "id", "tweet_created": "created_at"}
+_READ_INSTEAD = {"full_text": "text", "extended_tweet": "text", "id_str": "id"}
+"""Fields of the v1.1 API (`schemas.tweet`)."""
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
@@ -46,6 +48,8 @@ class Columns:
     created_at: str = "created_at"
     key: str | None = None
     """What keys the records; default: the id."""
+    named: frozenset[str] = frozenset()
+    """Of ``text``, ``id`` and ``created_at`` those that somebody asked for: a table must have their columns."""
     time_format: str | None = None
     """How a table writes ``created_at`` (``datetime.strptime``; UTC unless it holds a zone); default: as it comes."""
 
@@ -65,13 +69,17 @@ def read_items(path: str, columns: Columns, form: Format | None = None) -> Itera
         form: default: by the file's name.
 
     Raises:
-        click.ClickException: the file cannot be read, has no column ``columns.text``, or holds a time that is not
-            written as ``columns.time_format``.
+        click.ClickException: the file cannot be read, lacks the column of the text or one that was named, holds a
+            time that is not written as ``columns.time_format``, or has lines, in which no column has a meaning.
     """
     try:
         with _open(path) as file:
             form = form or format_of(path)
             if form == "lines":
+                if columns.time_format or columns.named & {"text", "created_at"}:
+                    raise click.ClickException(
+                        f"{path}: lines go as they are; columns and times can be named for CSV and TSV (--format)"
+                    )
                 yield from _line_items(file, columns)
             else:
                 text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
@@ -116,8 +124,9 @@ def _row_items(file: io.TextIOWrapper, delimiter: str, columns: Columns) -> Iter
     csv.field_size_limit(_LARGEST_FIELD_CHARS)
     rows = csv.DictReader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL)
     names = rows.fieldnames or ()
-    for column in (columns.text, *(() if columns.key is None else (columns.key,))):
-        if column not in names:
+    wanted = (columns.text, columns.key, *(getattr(columns, meaning) for meaning in sorted(columns.named)))
+    for column in wanted:
+        if column is not None and column not in names:
             raise click.ClickException(f"there is no column {column!r}; the file has {', '.join(names) or 'none'}")
     renamed = _renamed(names, columns)
     for row in rows:
@@ -139,10 +148,12 @@ def _iso(value: str, time_format: str, line: int) -> str:
 def _renamed(names: Collection[str], columns: Columns) -> dict[str, str]:
     """Column -> field of a raw tweet; a usual name stands in where the column asked for is not there.
 
-    Other columns keep their names, but for those whose name is taken by a column asked for.
+    Other columns keep their names, but for those whose name is taken by a column asked for, or which the worker would
+    read instead.
     """
     asked = {columns.created_at: "created_at", columns.id: "id", columns.text: "text"}
     found = {name: meaning for name, meaning in asked.items() if name in names}
     usual = {name: meaning for name, meaning in _USUAL_NAMES.items() if meaning not in found.values()}
     found |= {name: meaning for name, meaning in usual.items() if name in names}
-    return {name: name for name in names if name not in found.values()} | found
+    taken = {*found.values(), *(name for name, meaning in _READ_INSTEAD.items() if meaning in found.values())}
+    return {name: name for name in names if name not in taken} | found

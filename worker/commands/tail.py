@@ -2,7 +2,7 @@
 
 import click
 from pydantic import ValidationError
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 
 from schemas.emotions import EMOTIONS
 from schemas.event import EmotionEvent
@@ -31,6 +31,7 @@ def tail(
 ) -> None:
     """Show labelled events, live or from the beginning, filtered by emotion and confidence."""
     console = Console(highlight=False)
+    overflow: OverflowMethod = "ellipsis" if console.is_terminal else "ignore"
     shown = 0
     try:
         for message in read_topic(kafka, kafka.emotion_topic, from_beginning=from_beginning, follow=not no_follow):
@@ -40,7 +41,7 @@ def tail(
             if as_json:
                 click.echo(event.model_dump_json())
             else:
-                console.print(event_line(event), no_wrap=True, overflow="ellipsis", soft_wrap=not console.is_terminal)
+                console.print(event_line(event), no_wrap=True, overflow=overflow, crop=console.is_terminal)
             shown += 1
             if shown == limit:
                 return

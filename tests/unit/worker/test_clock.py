@@ -18,6 +18,7 @@ from worker.follower import Follower
 from worker.metrics import Metrics
 from worker.records import Counted, Outcome
 from worker.settings import KafkaSettings, WorkerSettings
+from worker.waiting import Waiting
 
 NOW_S, DAY_S = 1_800_000_000.0, 86_400.0
 WORKER = WorkerSettings(retention_s=3600.0, bucket_s=10.0, stale_after_s=15.0)
@@ -138,12 +139,18 @@ class Changelog:
         return 0
 
 
+def note_ends(follower: Follower, *ends: int) -> None:
+    for partition, end in enumerate(ends):
+        follower._note_end(partition, end)
+
+
 def test_a_follower_keeps_what_is_live_and_tells_the_age_of_a_part_whatever_the_clock_does() -> None:
     clocks = Clocks()
     follower = Follower(KafkaSettings(), WORKER, 2, SteadyClock(clocks.wall, clocks.steady), clocks.steady)
     record: Any = Changelog(0, NOW_S)
     follower._apply(record)
-    follower._ends.update({0: 9, 1: 0})
+    note_ends(follower, 5, 0)
+    note_ends(follower, 9)
     for step_s, late_s, stale in ((DAY_S, 5, False), (-2 * DAY_S, 10, False), (0.0, 15, False), (0.0, 20, True)):
         clocks.go_on(5, step_s=step_s)
         follower._expire()
@@ -160,12 +167,43 @@ def test_a_quiet_part_is_as_late_as_it_lags_not_as_it_is_quiet() -> None:
     follower = Follower(KafkaSettings(), WORKER, 1, SteadyClock(clocks.wall, clocks.steady), clocks.steady)
     record: Any = Changelog(0, NOW_S)
     follower._apply(record)
-    follower._ends.update({0: 5})
+    note_ends(follower, 5)
     clocks.go_on(DAY_S)
     assert follower.progress()[0].late_s == 0
-    follower._ends.update({0: 6})
+    note_ends(follower, 6)
     clocks.go_on(3)
     assert (follower.progress()[0].late_s, follower.progress()[0].stale) == (3, False)
+
+
+def test_a_part_that_is_counted_all_the_time_is_as_late_as_what_waits() -> None:
+    clocks = Clocks()
+    follower = Follower(KafkaSettings(), WORKER, 1, SteadyClock(clocks.wall, clocks.steady), clocks.steady)
+    follower._unread.clear()
+    note_ends(follower, 100)
+    found = []
+    for following, end in ((0, 100), (99, 150), (100, 200), (140, 200), (160, 200), (200, 200)):
+        follower._following[0] = following
+        note_ends(follower, end)
+        answer = follower.window(60)
+        found.append((answer.late_s, answer.partitions[0].stale, answer.complete))
+        clocks.go_on(10)
+    assert found == [
+        (0, True, False),  # for how long these have waited already nobody knows
+        (10, True, False),
+        (10, False, True),
+        (20, True, False),
+        (20, True, False),
+        (0, False, True),
+    ]
+
+
+def test_what_has_waited_for_hours_costs_little_memory() -> None:
+    waiting = Waiting(0.0)
+    for moment in range(10_000):
+        waiting.reached(moment + 1, float(moment))
+    assert len(waiting._ends) <= 256
+    assert waiting.since_s(0, 10_000.0) == 10_000
+    assert 4_850 < waiting.since_s(5_000, 10_000.0) <= 5_000
 
 
 def test_a_window_whose_buckets_have_expired_is_not_complete_and_foreign_records_are_passed_over() -> None:
@@ -175,7 +213,7 @@ def test_a_window_whose_buckets_have_expired_is_not_complete_and_foreign_records
     foreign._key = b"no row of ours"
     for message in (foreign, record):
         follower._apply(cast("Any", message))
-    follower._ends.update({0: 5})
+    note_ends(follower, 5)
     follower._unread.clear()
     assert follower.window(60).complete
     assert not follower.window(60, datetime.fromtimestamp(NOW_S - DAY_S, UTC)).complete

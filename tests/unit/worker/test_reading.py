@@ -10,7 +10,7 @@ import pytest
 
 from worker.commands.produce import paced, repeated
 from worker.commands.reading import BAD_SAMPLES, SAMPLES, Columns, Item, format_of, read_items
-from worker.decode import Failure, decode
+from worker.decode import Failure, Tweet, decode
 from worker.inference.cleaning import clean, has_words
 
 
@@ -186,3 +186,30 @@ def test_a_gzip_file_with_damage_inside_is_named(tmp_path: Path) -> None:
     (tmp_path / "tweets.gz").write_bytes(content)
     with pytest.raises(click.ClickException, match=r"cannot read .*tweets\.gz"):
         list(read_items(str(tmp_path / "tweets.gz"), Columns()))
+
+
+def test_a_column_that_somebody_named_must_be_there(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.csv"
+    path.write_text("id,text\n1,so happy\n")
+    assert len(items_of(path, Columns(created_at="posted"))) == 1
+    with pytest.raises(click.ClickException, match="no column 'posted'; the file has id, text"):
+        items_of(path, Columns(created_at="posted", named=frozenset({"created_at"})))
+
+
+@pytest.mark.parametrize(
+    "columns", [Columns(text="body", named=frozenset({"text"})), Columns(time_format="%Y")], ids=["column", "time"]
+)
+def test_a_column_has_no_meaning_in_lines(tmp_path: Path, columns: Columns) -> None:
+    path = tmp_path / "tweets.jsonl"
+    path.write_text('{"id": 1, "body": "so happy"}\n')
+    with pytest.raises(click.ClickException, match="lines go as they are"):
+        items_of(path, columns)
+
+
+def test_no_other_column_is_read_instead_of_the_one_that_was_named(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.csv"
+    path.write_text("id_str,my_id,full_text,clean_text,user\n111,mine-1,I hate it,I love it,bob\n")
+    (item,) = items_of(path, Columns(text="clean_text", id="my_id"))
+    tweet = decode(item.value, max_text_chars=100)
+    assert isinstance(tweet, Tweet)
+    assert (item.key, tweet.id, tweet.text) == (b"mine-1", "mine-1", "I love it")

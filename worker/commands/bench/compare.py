@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from schemas.bundle import MANIFEST_FILE
 from worker.commands.bench import INSTALL
 from worker.commands.bench.engine import scoring
 from worker.commands.bench.load import raw_values
@@ -20,7 +21,7 @@ from worker.commands.bench.stand import WORKER, Drained, Stand, stand_options, s
 from worker.commands.bench.timing import Cost, Spread, rounds, seconds
 from worker.inference.engine import Engine, load_engine
 from worker.options import settings_options
-from worker.settings import WorkerSettings
+from worker.settings import DEFAULT_BUNDLE, WorkerSettings
 
 PARTS = ("transformer", "lstm", "worker", "retweets")
 LOOP = ("-m", "worker.commands.bench.plain_loop")
@@ -43,9 +44,8 @@ _RETWEETS = 0.3
 @click.option(
     "--encoder",
     type=click.Path(path_type=Path),
-    default="bundles/encoder",
-    show_default=True,
-    help="the transformer bundle",
+    default=DEFAULT_BUNDLE.with_name("encoder"),
+    help="the transformer bundle; default: the one of this project",
 )
 @settings_options(worker=WorkerSettings, only=MEASURED)
 @stand_options
@@ -70,6 +70,9 @@ def compare(
     """
     settings = {name: getattr(worker, name) for name in MEASURED}
     settings |= {"encoder": encoder, "parts": parts, "kafka_home": kafka_home, "partitions": partitions}
+    for bundle, option in ((worker.bundle, "--bundle"), (encoder, "--encoder")):
+        if not (bundle / MANIFEST_FILE).exists():
+            raise click.ClickException(f"no bundle at {bundle}; name one with {option}")
     report = Report("compare", settings_of(asked, **settings))
     if "transformer" in parts:
         _transformer(report, encoder, worker, asked)

@@ -14,6 +14,9 @@ from worker.inference.cleaning import clean, has_words
 _POPULARITY = 0.1
 """Exponent of the Pareto law behind the repeats; the k-th text is repeated in proportion to k ** -1.1 (Zipf's law)."""
 
+_MOST_IN_VAIN = 10_000
+"""Variations in a row that say what another one says."""
+
 
 def read_texts(path: Path | None = None) -> list[str]:
     """Texts of a file of tweets, or of the samples; what would be a dead letter is left out.
@@ -34,6 +37,9 @@ def make_load(texts: list[str], count: int, *, repeats: float = 0.0, seed: int =
 
     The others are all different, also after cleaning: first ``texts`` in a shuffled order, then variations in which
     one to three words are replaced by words of other texts, so that lengths and vocabulary stay as they are.
+
+    Raises:
+        click.ClickException: their words give no so many different tweets.
     """
     chance = random.Random(seed)  # noqa: S311 - a load, not a secret
     words = [word for text in texts for word in text.split()]
@@ -41,6 +47,7 @@ def make_load(texts: list[str], count: int, *, repeats: float = 0.0, seed: int =
     distinct: list[str] = []
     seen: set[str] = set()
     out: list[str] = []
+    in_vain = 0
     while len(out) < count:
         if distinct and chance.random() < repeats:
             out.append(distinct[_rank(chance, len(distinct)) - 1])
@@ -50,6 +57,11 @@ def make_load(texts: list[str], count: int, *, repeats: float = 0.0, seed: int =
             seen.add(cleaned)
             distinct.append(text)
             out.append(text)
+            in_vain = 0
+        elif (in_vain := in_vain + 1) > _MOST_IN_VAIN:
+            raise click.ClickException(
+                f"of {len(texts)} texts no {count} different ones can be made; take fewer --tweets"
+            )
     return out
 
 

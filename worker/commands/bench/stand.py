@@ -34,6 +34,10 @@ _END_WAIT_S = 0.3
 _WARM_UP_SHARE = 0.15
 
 
+_AS_BY_DEFAULT = {"WORKER_HTTP_HOST": "127.0.0.1", "WORKER_HTTP_TOKEN_FILE": "", "WORKER_RETENTION_S": ""}
+"""Whatever the environment of whoever measures says: the counts are asked for."""
+
+
 @dataclass(slots=True)
 class Running:
     """A program under measurement."""
@@ -146,7 +150,7 @@ class Stand:
             for name, value in model.model_dump(exclude_none=True).items()
             if value is not None
         }
-        own = {"WORKER_HTTP_PORT": str(port), "WORKER_DATA_DIR": str(self._folder / number)}
+        own = {"WORKER_HTTP_PORT": str(port), "WORKER_DATA_DIR": str(self._folder / number)} | _AS_BY_DEFAULT
         process = tether.start([sys.executable, *program], log, environment={**os.environ, **told, **own})
         try:
             yield Running(process, port, log)
@@ -257,6 +261,6 @@ def stands(kafka_home: Path | None) -> Iterator[Callable[[WorkerSettings, int], 
         at = folder / "broker"
         broker = EmbeddedBroker(at) if kafka_home is None else ApacheKafka(kafka_home.resolve(), at, heap_mb=1024)
         with broker:
-            kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+            kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, security_protocol="PLAINTEXT")
             lists_ends = kafka_home is not None
             yield lambda worker, partitions: Stand(kafka, worker, folder, partitions, broker.pid, lists_ends=lists_ends)
