@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from worker.brokers import free_port
 from worker.settings import KafkaSettings, WorkerSettings
@@ -63,23 +64,29 @@ class Stream:
         """As a crash: SIGKILL."""
         self._end(signal.SIGKILL)
 
-    def terminate(self) -> int:
+    def terminate(self, within_s: float = 30.0) -> int:
         """As an orderly stop: SIGTERM; returns the exit code."""
-        return self._end(signal.SIGTERM)
+        return self._end(signal.SIGTERM, within_s)
 
-    def _end(self, number: signal.Signals) -> int:
+    def ended(self, within_s: float = START_BOUND_S) -> int:
+        """Wait for the end of a worker that ends by itself; returns the exit code."""
+        assert self.process is not None
+        return self.process.wait(within_s)
+
+    def _end(self, number: signal.Signals, within_s: float = 30.0) -> int:
         if self.process is None:
             return 0
         process, self.process = self.process, None
         process.send_signal(number)
         try:
-            return process.wait(30)
+            return process.wait(within_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             raise
 
-    def produce(self, values: Sequence[bytes | None], *, compression: str = "none") -> None:
+    def produce(self, values: Sequence[bytes | None], *, compression: str = "none", at_s: float | None = None) -> None:
+        """``at_s``: seconds since the epoch that the records say they are of; by default now."""
         producer = ordered_producer(self.kafka, compression)
         failures: list[object] = []
         for number, value in enumerate(values):
@@ -90,16 +97,21 @@ class Stream:
                 value,
                 str(number).encode(),
                 number % PARTITIONS,
+                timestamp=0 if at_s is None else int(at_s * 1000),
                 on_delivery=lambda error, _: failures.append(error) if error else None,
             )
             producer.poll(0)
         assert producer.flush(30) == 0
         assert not failures
 
-    def get(self, path: str) -> dict[str, Any]:
+    def page(self, path: str) -> str:
+        """What the worker answers, as text."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
-            return found
+            return str(answer.read().decode())
+
+    def get(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.page(path))
+        return found
 
     def counts(self, window: str = "1h") -> dict[str, Any]:
         try:
@@ -133,6 +145,18 @@ class Stream:
         return events, letters
 
 
+def tweets(count: int) -> list[bytes]:
+    moods = ("so happy", "what a sad day", "I am angry", "love this", "not afraid")
+    return [json.dumps({"id": str(i), "text": f"{moods[i % 5]} {i}"}).encode() for i in range(count)]
+
+
+def set_largest(kafka: KafkaSettings, topic: str, size_bytes: int) -> None:
+    """How large a record the topic takes."""
+    entry = ConfigEntry("max.message.bytes", str(size_bytes), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    AdminClient(kafka.client_config()).incremental_alter_configs([resource])[resource].result(30)
+
+
 def ordered_producer(kafka: KafkaSettings, compression: str = "none") -> Producer:
     """A producer whose records keep their order when a request has to be repeated, so that offsets can be foretold."""
     return Producer(
@@ -160,12 +184,24 @@ def read_values(kafka: KafkaSettings, topic: str) -> Iterable[bytes]:
         consumer.close()
 
 
-def wait_for(condition: Callable[[], T | None], bound_s: float, explain: Callable[[], str] = str) -> T:
+def committed(stream: Stream) -> list[int]:
+    """For each raw partition the offset that the worker's group goes on from."""
+    consumer = Consumer(stream.kafka.client_config() | {"group.id": stream.worker.app_id})
+    places = [TopicPartition(stream.kafka.raw_topic, partition) for partition in range(PARTITIONS)]
+    try:
+        return [place.offset for place in consumer.committed(places, timeout=30)]
+    finally:
+        consumer.close()
+
+
+def wait_for(
+    condition: Callable[[], T | None], bound_s: float, explain: Callable[[], str] = str, *, every_s: float = 0.1
+) -> T:
     """Look until ``condition`` gives something; fails with an explanation after ``bound_s``."""
     deadline = time.monotonic() + bound_s
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             if found := condition():
                 return found
-        time.sleep(0.1)
+        time.sleep(every_s)
     raise AssertionError(f"not within {bound_s} s: {explain()}")

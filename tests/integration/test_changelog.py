@@ -1,37 +1,25 @@
 """What may happen to the changelog of the counts: a record that cannot be written, one that comes late."""
 
+import time
+
 import orjson
 import pytest
 from confluent_kafka import Message
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.chaos.ledger import read_all
-from tests.stream import Stream, ordered_producer, wait_for
+from tests.stream import Stream, ordered_producer, set_largest, tweets, wait_for
 
 pytestmark = pytest.mark.integration
 
 
-def tweets(count: int) -> list[bytes]:
-    return [f"so happy {number}".encode() for number in range(count)]
-
-
-def set_largest(stream: Stream, size: int) -> None:
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-    topic = ConfigResource(ResourceType.TOPIC, stream.worker.changelog_topic, incremental_configs=[entry])
-    admin = AdminClient(stream.kafka.client_config())
-    for answer in admin.incremental_alter_configs([topic]).values():
-        answer.result()
-
-
 @pytest.mark.parametrize("broker", ["apache"], indirect=True)  # the embedded one takes records of any size
 def test_nothing_is_committed_over_a_count_that_could_not_be_written(stream: Stream) -> None:
-    set_largest(stream, 100)
+    set_largest(stream.kafka, stream.worker.changelog_topic, 100)
     stream.produce(tweets(40))
     for _ in range(2):
         stream.start()
-        assert stream.process is not None
-        assert stream.process.wait(60) == 1
-    set_largest(stream, 1_000_000)
+        assert stream.ended() == 1
+    set_largest(stream.kafka, stream.worker.changelog_topic, 1_000_000)
     stream.start()
     stream.check_exact(40)
 
@@ -45,12 +33,15 @@ def rows(stream: Stream) -> dict[bytes, list[Message]]:
 
 
 def test_a_row_of_a_worker_that_was_fenced_off_does_not_outlast_the_newer_one(stream: Stream) -> None:
+    now_s = time.time()
     stream.start()
-    stream.produce(tweets(40))
+    stream.produce(tweets(40), at_s=now_s)
     stream.wait_until_counted(40)
     (early, *_), *_ = rows(stream).values()
-    stream.produce(tweets(40))
+    stream.produce(tweets(40), at_s=now_s)
     stream.wait_until_counted(80)
+    *_, late = rows(stream)[early.key() or b""]
+    assert late.value() != early.value()
     producer = ordered_producer(stream.kafka)
     producer.produce(stream.worker.changelog_topic, early.value(), early.key(), early.partition() or 0)
     assert producer.flush(30) == 0

@@ -1,20 +1,15 @@
 """A raw topic that was made anew and holds more than was counted: a worker does not take it for the old one."""
 
-import json
 from collections.abc import Callable
 
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from tests.stream import PARTITIONS, START_BOUND_S, Stream, wait_for
+from tests.stream import PARTITIONS, Stream, tweets, wait_for
 from worker.commands.topics import create_topics
 from worker.errors import TopicsUnfit
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow_on_apache]
-
-
-def tweets(count: int) -> list[bytes]:
-    return [json.dumps({"id": str(number), "text": f"so happy {number}"}).encode() for number in range(count)]
 
 
 def make_anew(stream: Stream, *topics: str) -> None:
@@ -45,8 +40,7 @@ def test_a_worker_goes_on_with_no_other_raw_topic_than_that_which_it_counted_or_
     make_anew(stream, stream.kafka.raw_topic, *besides(stream))
     stream.produce(tweets(80))
     stream.start()
-    assert stream.process is not None
-    assert stream.process.wait(START_BOUND_S) == TopicsUnfit.exit_code
+    assert stream.ended() == TopicsUnfit.exit_code
     said = stream.log.read_text()
     assert f"but what was {known_by} of partition" in said
     assert "the topic was made anew" in said

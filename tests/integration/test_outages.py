@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.chaos.load import Load
 from tests.chaos.report import Report
 from tests.chaos.scenario import Act, Scenario, Step
 from tests.poisoned_worker import WORD
-from tests.stream import PARTITIONS, START_BOUND_S, Stream, ordered_producer, wait_for
+from tests.stream import PARTITIONS, START_BOUND_S, Stream, tweets, wait_for
 from worker.brokers import ApacheKafka, LocalBroker
 
 pytestmark = pytest.mark.integration
@@ -79,12 +78,12 @@ def test_parts_of_a_worker_that_stands_still_are_marked_and_then_taken_over(stre
             one.start(WORKER_STALE_AFTER_S="1", WORKER_DATA_DIR=str(tmp_path / str(number)))
         for one in (stream, second):
             wait_for(lambda one=one: one.get("/readyz")["ready"], START_BOUND_S)  # type: ignore[misc]
-        stream.produce(values(400))
+        stream.produce(tweets(400))
         second.wait_until_counted(400)
         wait_for(lambda: second.counts()["complete"], 30)
         assert stream.process is not None
         freeze(stream.process.pid)
-        stream.produce(values(400))
+        stream.produce(tweets(400))
 
         def part_marked() -> list[bool] | None:
             answer = second.counts()
@@ -120,11 +119,11 @@ def full_folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_full_disk_under_the_data_folder_loses_nothing(stream: Stream, full_folder: Path) -> None:
-    stream.produce(values(200))
+    stream.produce(tweets(200))
     stream.start(WORKER_DATA_DIR=str(full_folder))
     stream.wait_until_counted(200)
     stream.kill()
-    stream.produce(values(200))
+    stream.produce(tweets(200))
     stream.start(WORKER_DATA_DIR=str(full_folder))
     stream.check_exact(400)
     assert "cannot be written" in stream.log.read_text()
@@ -135,7 +134,7 @@ def test_old_counts_leave_the_table_the_changelog_and_what_a_restart_knows(strea
     stream.start(WORKER_BUCKET_S="1", WORKER_RETENTION_S="60")
     now_s = time.time()
     for moment_s in (now_s - 300, now_s - 299, now_s):
-        produce_at(stream, moment_s, 40)
+        stream.produce(tweets(40), at_s=moment_s)
         wait_for(lambda moment_s=moment_s: counted_at(stream, moment_s) == 40, START_BOUND_S)  # type: ignore[misc]
 
     def expired() -> bool:
@@ -150,13 +149,6 @@ def test_old_counts_leave_the_table_the_changelog_and_what_a_restart_knows(strea
     stream.start(WORKER_BUCKET_S="1", WORKER_RETENTION_S="60")
     wait_for(lambda: stream.get("/readyz")["ready"], START_BOUND_S)
     assert [counted_at(stream, now_s - age_s) for age_s in (300, 299, 0)] == [0, 0, 40]
-
-
-def produce_at(stream: Stream, moment_s: float, tweets: int) -> None:
-    producer = ordered_producer(stream.kafka)
-    for number, value in enumerate(values(tweets)):
-        producer.produce(stream.kafka.raw_topic, value, None, number % PARTITIONS, timestamp=int(moment_s * 1000))
-    assert producer.flush(30) == 0
 
 
 def counted_at(stream: Stream, moment_s: float) -> int:
@@ -198,13 +190,13 @@ def test_a_backlog_before_a_slow_model_costs_neither_memory_nor_heartbeats(strea
 @pytest.mark.apache
 @pytest.mark.parametrize("broker", ["apache"], indirect=True)  # the embedded one deletes nothing
 def test_tweets_that_the_topic_deletes_under_a_worker_that_stands_still_are_told(stream: Stream) -> None:
-    stream.produce(values(40))
+    stream.produce(tweets(40))
     stream.start()
     stream.wait_until_counted(40)
     process = stream.process
     assert process is not None
     process.send_signal(signal.SIGSTOP)
-    stream.produce(values(80))
+    stream.produce(tweets(80))
     gone = [TopicPartition(stream.kafka.raw_topic, partition, 22 + partition) for partition in range(PARTITIONS)]
     admin = AdminClient(stream.kafka.client_config())
     for deleted in admin.delete_records(gone).values():
@@ -212,10 +204,5 @@ def test_tweets_that_the_topic_deletes_under_a_worker_that_stands_still_are_told
     process.send_signal(signal.SIGCONT)
     missing = sum(12 + partition for partition in range(PARTITIONS))
     stream.wait_until_counted(120 - missing)
-    metrics = urllib.request.urlopen(f"http://127.0.0.1:{stream.port}/metrics", timeout=5).read().decode()
-    assert f"tweet_emotions_deleted_unread_total {missing}.0" in metrics
+    assert f"tweet_emotions_deleted_unread_total {missing}.0" in stream.page("/metrics")
     assert stream.log.read_text().count("the raw topic deleted tweets before they were labelled") == PARTITIONS
-
-
-def values(count: int) -> list[bytes]:
-    return [b"so happy %d" % number for number in range(count)]

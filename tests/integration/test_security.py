@@ -1,7 +1,6 @@
 """The worker and its commands on a secured Apache Kafka: SASL_SSL with SCRAM and PLAIN, and mTLS."""
 
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,7 +125,7 @@ def test_everything_works_over_a_secured_connection_and_no_secret_is_told(
         told.append(command(stream, "dead", "list"))
         assert [one.exit_code for one in told] == [0] * len(told), [one.output for one in told]
         assert len(told[2].stdout.splitlines()) == 40
-        pages = [read_page(stream, path) for path in ("/metrics", "/model", "/counts", "/readyz")]
+        pages = [stream.page(path) for path in ("/metrics", "/model", "/counts", "/readyz")]
         assert stream.terminate() == 0
         everything = "".join([stream.log.read_text(), *(one.output for one in told), *pages])
     assert not [secret for secret in (*PASSWORDS.values(), "PRIVATE KEY") if secret in everything]
@@ -160,11 +159,6 @@ def test_a_worker_needs_no_more_than_the_rights_in_docs_operations(
         stream.start(KAFKA_SASL_USERNAME=WORKER_USER)
         stream.check_exact(40)
         assert stream.terminate() == 0
-
-
-def read_page(stream: Stream, path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{stream.port}{path}", timeout=5) as answer:
-        return str(answer.read().decode())
 
 
 @pytest.mark.parametrize(
@@ -204,8 +198,7 @@ def test_a_worker_that_is_not_let_in_ends_with_a_clear_line(
     worker = WorkerSettings(app_id=kafka.raw_topic, bundle=tiny_bundle, data_dir=tmp_path / "data")
     with Stream(kafka, worker, tmp_path / "worker.log") as stream:
         stream.start("--log-level", "debug")
-        assert stream.process is not None
-        assert stream.process.wait(60) == NO_PERMISSION
+        assert stream.ended() == NO_PERMISSION
         said = stream.log.read_text()
     assert said.splitlines()[-1].startswith("error:")
     assert "KAFKA_SASL_PASSWORD_FILE" in said

@@ -1,22 +1,17 @@
 """Tweets that are produced in transactions: what is committed is labelled once, what is aborted never."""
 
-import json
 import time
 
 import pytest
 from confluent_kafka import Producer
 
-from tests.stream import PARTITIONS, START_BOUND_S, Stream, wait_for
+from tests.stream import PARTITIONS, START_BOUND_S, Stream, tweets, wait_for
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.apache,
     pytest.mark.parametrize("broker", ["apache"], indirect=True),
 ]
-
-
-def tweets(count: int) -> list[bytes]:
-    return [json.dumps({"text": f"so happy {number}"}).encode() for number in range(count)]
 
 
 def transactional(stream: Stream) -> Producer:

@@ -2,10 +2,8 @@
 
 import json
 import shutil
-import signal
 import socket
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from schemas.counts import WindowCounts
 from schemas.dead_letter import DeadLetter
 from schemas.event import EmotionEvent
 from tests.bundles import build_tiny_bundle
-from tests.stream import START_BOUND_S, Stream, wait_for
+from tests.stream import START_BOUND_S, Stream, committed, tweets, wait_for
 from worker.commands.topics import create_topics
 from worker.settings import KafkaSettings
 
@@ -40,11 +38,6 @@ ODD_BUT_GOOD = [
     b'{"id": "7", "text": "the same id again", "created_at": 9e99}',
     b'{"data": {"id": "8", "text": "so happy &amp;amp; sad"}}',
 ]
-
-
-def tweets(count: int) -> list[bytes]:
-    moods = ("so happy", "what a sad day", "I am angry", "love this", "not afraid")
-    return [json.dumps({"id": str(i), "text": f"{moods[i % 5]} {i}"}).encode() for i in range(count)]
 
 
 def test_good_and_bad_input_each_get_one_outcome_that_keeps_the_contract(stream: Stream) -> None:
@@ -101,6 +94,7 @@ def test_sigterm_commits_and_the_next_start_continues_with_another_model(stream:
     stream.start()
     stream.wait_until_counted(300)
     assert stream.terminate() == 0
+    assert committed(stream) == [75] * 4
     other = build_tiny_bundle(tmp_path / "other", seed=8, version="2")
     stream.produce(tweets(100))
     stream.start("--bundle", str(other))
@@ -153,9 +147,7 @@ def test_a_crashed_worker_takes_no_idle_neighbour_with_it(stream: Stream, tmp_pa
 
 def exit_of(stream: Stream, *options: str, **environment: str) -> tuple[int, str]:
     stream.start(*options, **environment)
-    process = stream.process
-    assert process is not None
-    return process.wait(60), stream.log.read_text()
+    return stream.ended(), stream.log.read_text()
 
 
 def test_a_missing_bundle_is_named(stream: Stream, tmp_path: Path) -> None:
@@ -210,10 +202,7 @@ def test_a_topic_with_another_partition_count_is_refused(stream: Stream) -> None
 def test_sigterm_while_waiting_for_a_broker_ends_at_once(stream: Stream) -> None:
     stream.start("--bootstrap-servers", "127.0.0.1:1")
     wait_for(lambda: "no broker yet" in stream.log.read_text(), START_BOUND_S)
-    process = stream.process
-    assert process is not None
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0
+    assert stream.terminate(within_s=15) == 0
 
 
 def test_a_new_bundle_labels_without_a_restart_beside_a_candidate_and_an_unfit_one_does_not(
@@ -230,8 +219,7 @@ def test_a_new_bundle_labels_without_a_restart_beside_a_candidate_and_an_unfit_o
         new.replace(link)
 
     def metric(name: str) -> float:
-        with urllib.request.urlopen(f"http://127.0.0.1:{stream.port}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
+        lines = stream.page("/metrics").splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
     candidate = ("--shadow-bundle", str(second), "--shadow-share", "1")
