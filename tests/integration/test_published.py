@@ -7,9 +7,10 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.emotions import EMOTIONS
-from tests.stream import Stream, ordered_producer
+from tests.stream import Stream, ordered_producer, read_values
 from worker.errors import TopicsUnfit
 from worker.published import PublishedTail
+from worker.publisher import Publisher, Record
 from worker.records import Counted
 
 pytestmark = pytest.mark.integration
@@ -111,6 +112,13 @@ def test_a_raw_topic_with_another_id_than_was_counted_or_last_published_is_refus
     assert moved.read({0: 4}, {0: topic_id}) == (topic_id, {})
     write(stream.kafka.emotion_topic, 0, [of_topic(topic_id, stream, 4)])
     assert list(tail.read({0: 4}, {0: topic_id}).outcomes) == [(0, 4)]
+
+
+def test_more_records_than_the_producer_may_hold_are_all_published_in_their_order(stream: Stream) -> None:
+    values = [b'{"number": %d}' % number for number in range(2_000)]
+    publisher = Publisher(stream.kafka.client_config() | {"queue.buffering.max.messages": 100}, 30.0)
+    publisher.publish([Record(stream.kafka.emotion_topic, 0, None, value) for value in values])
+    assert list(read_values(stream.kafka, stream.kafka.emotion_topic)) == values
 
 
 def of_topic(topic_id: str, stream: Stream, offset: int) -> bytes:

@@ -81,6 +81,19 @@ def test_where_the_fetcher_went_on_without_a_record_is_a_hole_until_a_seek(monke
     assert holes(consumer) == [7]
 
 
+def test_after_a_seek_the_holes_are_learned_from_where_it_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer, seen = build_consumer(), []
+
+    async def seek(*_: Any) -> None:
+        seen.append(consumer.is_seeking)
+
+    monkeypatch.setattr(ThreadDelegateConsumer, "seek", seek)
+    asyncio.run(consumer.seek(RAW, 5))
+    assert (seen, consumer.is_seeking) == ([True], False)
+    consumer.note_holes(fetched(8), {}, undisturbed=True)
+    assert holes(consumer) == [5, 6, 7]
+
+
 def test_only_what_is_done_from_where_reading_began_is_committed() -> None:
     consumer = build_consumer()
     consumer._base[RAW] = 5

@@ -1,9 +1,12 @@
 """What is fetched, and how far: Faust's own objects, not connected."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from tests.apps import CHANGELOG, RAW, consumer_of
@@ -56,6 +59,29 @@ def test_an_empty_fetch_holds_up_a_partition_that_is_resumed_meanwhile_for_a_mom
 
 def test_only_committed_records_are_read(app: EmotionApp) -> None:
     assert asyncio.run(client_setting(app, "_isolation_level")) == "read_committed"
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "undisturbed"), [(0, 0, True), (1, 0, False), (0, 1, False), (0, 2, False)]
+)
+def test_a_fetch_is_disturbed_by_a_seek_that_it_meets_at_any_moment(
+    app: EmotionApp, monkeypatch: pytest.MonkeyPatch, before: int, during: int, undisturbed: bool
+) -> None:
+    told: list[bool] = []
+    consumer = consumer_of(app, note_holes=lambda *_, undisturbed: told.append(undisturbed))
+    client: Any = SimpleNamespace(_subscription=SimpleNamespace(subscription=None))
+
+    async def fetch(*_: Any, **__: Any) -> dict[TP, list[Any]]:
+        consumer.sought += during
+        return {}
+
+    async def play() -> None:
+        consumer.sought += before
+        await consumer._new_consumer_thread()._fetch_records(client, set())
+
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", fetch)
+    asyncio.run(play())
+    assert told == [undisturbed]
 
 
 def test_faust_is_not_told_how_far_a_source_partition_was_read(app: EmotionApp) -> None:

@@ -121,6 +121,30 @@ def test_a_batch_that_is_being_published_is_waited_for_before_the_topics_are_loo
     assert asyncio.run(play()) == (False, True)
 
 
+def test_a_batch_in_flight_is_waited_for_before_positions_are_sought(app: EmotionApp) -> None:
+    async def play() -> tuple[bool, bool]:
+        consumer, sought = seeking(app, 3)
+        app.progress.batch_began()
+        task = asyncio.create_task(consumer.perform_seek())
+        await asyncio.sleep(0.05)
+        before = bool(sought)
+        app.progress.batch_ended()
+        await task
+        return before, bool(sought)
+
+    assert asyncio.run(play()) == (False, True)
+
+
+def test_what_is_done_from_where_a_seek_went_is_committed(app: EmotionApp) -> None:
+    async def play() -> int | None:
+        consumer, _ = seeking(app, 3)
+        await consumer.perform_seek()
+        consumer.acknowledge(RAW, 3, 8)
+        return consumer._new_offset(RAW)
+
+    assert asyncio.run(play()) == 9
+
+
 def test_seeks_of_two_rebalances_follow_each_other(app: EmotionApp) -> None:
     """Else the second clears what the first is about to begin with."""
 
@@ -177,20 +201,34 @@ def test_before_partitions_go_their_batch_ends_and_is_committed(app: EmotionApp)
     assert asyncio.run(play()) == [9]
 
 
-def test_a_worker_that_was_thrown_out_waits_for_no_batch(app: EmotionApp) -> None:
+@pytest.mark.parametrize(("generation", "dead"), [(4, None), (-1, 4)], ids=["a member", "thrown out"])
+def test_a_batch_of_a_member_may_end_before_partitions_go_that_of_a_worker_that_was_thrown_out_may_not(
+    app: EmotionApp, generation: int, dead: int | None
+) -> None:
     async def play() -> int | None:
         consumer = consumer_of(app, commit=nothing_async, _on_partitions_revoked=nothing_async)
         app.consumer_generation_id = 4
-        consumer._coordinator = SimpleNamespace(generation=-1)
+        consumer._coordinator = SimpleNamespace(generation=generation)
         app.progress.batch_began()
         leaving = asyncio.create_task(consumer.on_partitions_revoked({RAW}))
         await asyncio.sleep(0.05)
-        dead = app.progress.dead_generation
+        meanwhile = app.progress.dead_generation
         app.progress.batch_ended()
         await leaving
-        return dead
+        return meanwhile
 
-    assert asyncio.run(play()) == 4
+    assert asyncio.run(play()) == dead
+
+
+def test_after_a_rebalance_no_generation_is_dead(app: EmotionApp) -> None:
+    app.progress.dead_generation = 4
+    app.on_rebalance_end()
+    assert app.progress.dead_generation is None
+
+
+def test_a_group_that_was_heard_lately_cannot_have_ended_the_session(app: EmotionApp) -> None:
+    conf: Any = app.conf
+    assert conf.broker_heartbeat_interval < HEARD_WITHIN_S <= conf.broker_session_timeout / 2
 
 
 def test_the_group_is_heard_while_it_answers_heartbeats(app: EmotionApp, monkeypatch: pytest.MonkeyPatch) -> None:
