@@ -1,9 +1,7 @@
 """The agent around a rebalance: what was scored for a partition that is gone is neither published nor counted."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Sequence
-from itertools import count
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,106 +10,16 @@ import orjson
 import pytest
 from faust.types import TP
 
-from worker.agent import ScoreAgent
+from tests.agents import GENERATION, Edge, Event, Play, run_of
+from worker.agent import _BATCHES_IN_FLIGHT, ScoreAgent
 from worker.errors import PublishFailed
 from worker.gathering import Gathering, Run
-from worker.inference.engine import Engine, load_engine
+from worker.inference.engine import load_engine
 from worker.labelling import Rules
 from worker.metrics import Metrics
 from worker.progress import Progress
-from worker.publisher import Record
 from worker.records import Counted, RawRecord
 from worker.settings import KafkaSettings, WorkerSettings
-
-GENERATION = 7
-
-
-class Event:
-    """Of Faust's events only what the agent asks for."""
-
-    def __init__(self, partition: int, generation: int) -> None:
-        self.message = SimpleNamespace(tp=TP("raw", partition), generation_id=generation)
-
-
-def run_of(*offsets: int, generation: int = GENERATION) -> Run:
-    event: Any = Event(0, generation)
-    return Run(event, [RawRecord("raw", 0, offset, None, b"so happy", (), 1_800_000_000.0) for offset in offsets])
-
-
-class HeldEngine:
-    """The real engine; whoever asks first waits until it is let go."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine, self.manifest = engine, engine.manifest
-        self.asked, self.let_go = threading.Event(), threading.Event()
-
-    def predict_cleaned(self, cleaned: Sequence[str]) -> Any:
-        first = not self.asked.is_set()
-        self.asked.set()
-        assert not first or self.let_go.wait(30)
-        return self._engine.predict_cleaned(cleaned)
-
-
-class Edge:
-    """App, consumer, table and publisher of one agent."""
-
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine = HeldEngine(engine)
-        self.published: list[Record] = []
-        self.acknowledged: list[tuple[TP, int, int]] = []
-        self.counted: dict[Any, Any] = {}
-        self.holes: set[int] = set()
-        self.rewound: list[tuple[TP, int]] = []
-        self.passed: list[tuple[TP, int, int]] = []
-        self.crashes: list[BaseException] = []
-        self.app = SimpleNamespace(
-            progress=Progress(),
-            consumer_generation_id=GENERATION,
-            is_flowing=True,
-            exact_consumer=SimpleNamespace(
-                acknowledge=lambda *run: self.acknowledged.append(run),
-                past_holes=lambda _: lambda offset: next(n for n in count(offset) if n not in self.holes),
-                seek=self._rewind,
-                passed=self._passed,
-                group_generation=GENERATION,
-                is_heard=True,
-            ),
-            horizon=SimpleNamespace(oldest_s=lambda _: 0.0),
-            rows=self.counted,
-            counts_table=self.counted,
-            crash=self._crash,
-            should_stop=False,
-        )
-        publisher: Any = SimpleNamespace(publish=self._publish)
-        app: Any = self.app
-        held: Any = self.engine
-        worker = WorkerSettings(data_dir=folder)
-        self.agent = ScoreAgent(app, lambda: held, publisher, Metrics(), KafkaSettings(), worker)
-        self.while_publishing: Callable[[], None] = lambda: None
-
-    def _publish(self, records: list[Record]) -> None:
-        self.published += records
-        self.while_publishing()
-
-    async def _rewind(self, tp: TP, offset: int) -> None:
-        self.rewound.append((tp, offset))
-
-    async def _passed(self, tp: TP, offset: int, end: int) -> None:
-        if end > offset:
-            self.passed.append((tp, offset, end))
-
-    async def _crash(self, error: BaseException) -> None:
-        self.crashes.append(error)
-
-    def begin(self, offset: int = 5) -> None:
-        self.app.progress.batch_began()
-        self.agent._begin([run_of(offset)])
-
-    async def end(self) -> None:
-        self.engine.let_go.set()
-        assert await self.app.progress.drained(30)
-        assert await self.agent.close(30)
-        assert self.crashes == []
 
 
 @pytest.fixture
@@ -125,9 +33,6 @@ def play(tiny_bundle: Path, tmp_path: Path) -> Callable[[Callable[[Edge], Corout
         return asyncio.run(whole())
 
     return run
-
-
-Play = Callable[[Callable[[Edge], Coroutine[Any, Any, None]]], Edge]
 
 
 def test_a_batch_is_published_counted_and_acknowledged(play: Play) -> None:
@@ -152,6 +57,18 @@ def test_what_stands_on_the_topics_is_counted_and_acknowledged_but_not_published
     assert edge.acknowledged == [(TP("raw", 0), 5, 5)]
     assert [row["n"] for row in edge.counted.values()] == [[0, 1, 0, 0, 0, 0]]
     assert edge.app.progress.published == {}
+
+
+def test_a_batch_is_published_under_the_lock_that_a_seek_waits_for(play: Play) -> None:
+    locked: list[bool] = []
+
+    async def scenario(edge: Edge) -> None:
+        edge.while_publishing = lambda: locked.append(edge.app.progress.publishing.locked())
+        edge.begin()
+        await edge.end()
+
+    play(scenario)
+    assert locked == [True]
 
 
 def test_a_letter_goes_to_its_own_topic_and_an_event_has_the_id_of_its_tweet_as_key(play: Play) -> None:
@@ -313,3 +230,35 @@ def test_batches_that_are_left_out_hold_up_no_later_one(play: Play) -> None:
         assert await edge.app.progress.drained(5)
 
     play(scenario)
+
+
+def test_more_batches_than_may_be_in_flight_follow_each_other_though_none_is_full(play: Play) -> None:
+    async def scenario(edge: Edge) -> None:
+        ended: asyncio.Queue[tuple[TP, int, int]] = asyncio.Queue()
+        edge.app.exact_consumer.acknowledge = lambda *run: ended.put_nowait(run)
+        edge.engine.let_go.set()
+        working = asyncio.create_task(edge.agent._work())
+        async with asyncio.timeout(30):
+            for offset in range(2 * _BATCHES_IN_FLIGHT):
+                await edge.agent._gathering.put(run_of(offset))
+                assert await ended.get() == (TP("raw", 0), offset, offset)
+        working.cancel()
+        await edge.end()
+
+    assert len(play(scenario).published) == 2 * _BATCHES_IN_FLIGHT
+
+
+def test_a_partition_that_cannot_be_read_again_stops_the_worker(play: Play) -> None:
+    error = OSError("the brokers are gone")
+
+    async def fails(*_: object) -> None:
+        raise error
+
+    async def scenario(edge: Edge) -> None:
+        edge.app.exact_consumer.seek = fails
+        edge.app.progress.expected[0] = 5
+        await edge.agent._gathering.put(run_of(9))
+        with pytest.raises(OSError, match="gone"):
+            await asyncio.wait_for(edge.agent._work(), 30)
+
+    assert play(scenario).crashes == [error]

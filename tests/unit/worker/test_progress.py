@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.progress import QUIET_S, Arrival, Progress
+from worker.progress import QUIET_S, REWIND_INTERVAL_S, Arrival, Progress
 from worker.records import Counted
 
 
@@ -41,6 +41,17 @@ def test_a_partition_is_read_again_at_once_but_not_for_every_record_behind_the_g
     progress = Progress()
     progress.start_from({0: 5}, {})
     assert [progress.may_rewind(0) for _ in range(3)] == [True, False, False]
+
+
+def test_a_partition_that_stands_still_is_read_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress, now_s = Progress(), [100.0]
+    progress.start_from({0: 5}, {})
+    monkeypatch.setattr("worker.progress.time.monotonic", lambda: now_s[0])
+    asked = []
+    for later_s in (0.0, REWIND_INTERVAL_S - 1, 1.0, 1.0):
+        now_s[0] += later_s
+        asked.append(progress.may_rewind(0))
+    assert asked == [True, False, True, False]
 
 
 async def drained_with_a_batch_in_flight() -> tuple[bool, bool]:

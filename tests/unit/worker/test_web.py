@@ -1,6 +1,7 @@
 """The HTTP side: on the loopback, reading only, behind a token where one is set."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -8,7 +9,10 @@ from typing import TypeVar
 import pytest
 from aiohttp import ClientSession
 
-from worker.errors import SecretUnreadable
+from tests.apps import KAFKA, WORKER, settle
+from worker.app import EmotionApp
+from worker.errors import CannotListen, SecretUnreadable
+from worker.follower import Follower
 from worker.health import Health
 from worker.metrics import Metrics
 from worker.settings import WorkerSettings
@@ -19,11 +23,13 @@ TOKEN = "t0ken-of-the-web-side"  # noqa: S105 - protects nothing
 PATHS = ["/counts", "/healthz", "/readyz", "/metrics", "/model"]
 
 
-def serving(settings: WorkerSettings, ask: Callable[[ClientSession, str], Awaitable[T]]) -> T:
+def serving(
+    settings: WorkerSettings, ask: Callable[[ClientSession, str], Awaitable[T]], health: Health | None = None
+) -> T:
     """Start the HTTP side on a free port and ask it something."""
 
     async def run() -> T:
-        runner = await WebSide(settings, Health(60.0), Metrics()).start()
+        runner = await WebSide(settings, health or Health(60.0), Metrics()).start()
         try:
             host, port = runner.addresses[0][:2]
             async with ClientSession() as session:
@@ -34,13 +40,15 @@ def serving(settings: WorkerSettings, ask: Callable[[ClientSession, str], Awaita
     return asyncio.run(run())
 
 
-def status(settings: WorkerSettings, method: str, path: str, token: str | None = None) -> int:
+def status(
+    settings: WorkerSettings, method: str, path: str, token: str | None = None, health: Health | None = None
+) -> int:
     async def ask(session: ClientSession, base: str) -> int:
         headers = {} if token is None else {"Authorization": token}
         async with session.request(method, base + path, headers=headers) as answer:
             return answer.status
 
-    return serving(settings, ask)
+    return serving(settings, ask, health)
 
 
 def test_it_listens_on_the_loopback_only_unless_told_otherwise() -> None:
@@ -48,6 +56,55 @@ def test_it_listens_on_the_loopback_only_unless_told_otherwise() -> None:
         return base
 
     assert serving(WorkerSettings(http_port=0), base).startswith("http://127.0.0.1:")
+
+
+def test_an_address_or_a_port_that_cannot_be_had_names_its_own_option() -> None:
+    with pytest.raises(CannotListen, match=r"192\.0\.2\.1:0 .*--http-host"):
+        status(WorkerSettings(http_host="192.0.2.1", http_port=0), "GET", "/counts")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(CannotListen, match="--http-port"):
+            status(WorkerSettings(http_port=taken.getsockname()[1]), "GET", "/counts")
+
+
+@pytest.mark.parametrize("path", ["/counts", "/model", "/readyz"])
+def test_what_is_not_there_yet_is_told_as_such(path: str) -> None:
+    assert status(WorkerSettings(http_port=0), "GET", path) == 503
+
+
+@pytest.mark.parametrize(
+    ("question", "code"),
+    [
+        ("window=5m", 200),
+        ("window=5m&at=2026-03-14T09:26:53Z", 200),
+        ("window=5x", 400),
+        ("windw=5m", 400),
+        ("at=yesterday", 400),
+        ("at=2999-01-01", 400),
+        ("at=0001-01-01", 400),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_told_as_such(question: str, code: int) -> None:
+    health = Health(60.0, follower=Follower(KAFKA, WORKER, 4))
+    assert status(WorkerSettings(http_port=0), "GET", f"/counts?{question}", health=health) == code
+
+
+def test_a_worker_that_is_stuck_says_so_and_how_much_waits(app: EmotionApp) -> None:
+    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
+    assert health.follower is not None
+    health.follower.ends[0] = 99
+    settle(app)
+    app.progress.moved_at -= 61
+    health._last_idle_at -= 61
+
+    async def metrics(session: ClientSession, base: str) -> list[str]:
+        async with session.get(f"{base}/metrics") as answer:
+            return (await answer.text()).splitlines()
+
+    settings = WorkerSettings(http_port=0)
+    assert status(settings, "GET", "/healthz", health=health) == 503
+    assert 'tweet_emotions_lag_messages{partition="0"} 99.0' in serving(settings, metrics, health)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -108,6 +165,10 @@ def test_a_moment_of_a_query_is_read_with_its_offset(text: str, moment: str) -> 
 def test_a_misspelt_parameter_is_refused_and_not_passed_over() -> None:
     with pytest.raises(ValueError, match="windw"):
         _parse_question({"windw": "60s"}, 3600)
+
+
+def test_who_names_no_window_gets_five_minutes_or_all_that_is_kept() -> None:
+    assert [_parse_question({}, longest_s) for longest_s in (3600, 60)] == [(300, None), (60, None)]
 
 
 def with_token(folder: Path) -> WorkerSettings:
