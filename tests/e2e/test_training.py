@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from schemas.emotions import EMOTIONS
 from training.__main__ import main
+from worker.inference.bundle import GOLDEN_FILE
 from worker.inference.engine import load_engine
 
 MOODS = {
@@ -79,6 +80,9 @@ def test_own_rows_become_a_bundle_that_the_worker_serves(corpus: Path, glove: Pa
     assert right > 0.5, "six classes whose words do not overlap must be learned"
     assert engine.manifest.agreement is not None
     assert engine.manifest.agreement.same_label >= 0.99
+    golden = json.loads((bundle / GOLDEN_FILE).read_text())
+    served = engine.predict([case["text"] for case in golden])
+    np.testing.assert_allclose([case["probabilities"] for case in golden], served, atol=1e-5)
     evaluated = invoke("evaluate", bundle, "--data", corpus, "--out", tmp_path / "evaluation")
     assert "720" in evaluated.output
     whole = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
@@ -126,6 +130,22 @@ def test_equal_texts_of_a_set_with_an_official_split_and_of_one_without_become_o
     without_words.write_text(json.dumps({"text": "https://example.org", "label": "joy"}) + "\n")
     result = invoke("prepare", "--rows", without_words, "--out", tmp_path / "nothing")
     assert "no row holds a text with words" in result.output
+
+
+def test_what_is_nearly_a_row_of_an_official_test_is_learned_from_nowhere(corpus: Path, tmp_path: Path) -> None:
+    official = tmp_path / "official.jsonl"
+    lines = [json.loads(line) for line in corpus.read_text().splitlines()[::6]]
+    rows = [{**line, "text": f"@you {line['text']} #tag", "split": "test"} for line in lines]
+    official.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    invoke("prepare", "--rows", corpus, "--rows", official, "--out", tmp_path / "prepared")
+    frame = pd.read_parquet(tmp_path / "prepared" / "rows.parquet")
+    groups = {split: set(part["group"]) for split, part in frame.groupby("split")}
+    assert len(groups["test"]) >= len(rows)
+    assert not groups["train"] & (groups["test"] | groups["val"])
+    assert not groups["val"] & groups["test"]
+    told = json.loads((tmp_path / "prepared" / "report.json").read_text())["split"]
+    assert sum(told["removed_as_leaks"][corpus.stem].values()) > 0
+    assert told["groups_on_two_sides"] == 0
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """What `export` refuses before it asks a model anything, and what it credits."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from numpy.typing import NDArray
 
+from schemas.bundle import Agreement
 from tests.encoders import build_bert, write_rows
 from training.__main__ import main
 from training.averaging import average_runs
@@ -15,9 +19,9 @@ from training.bundling import export_run
 from training.card import _base
 from training.data.rows import TARGETS
 from training.errors import DataUnreadable, ExportRefused, FolderTaken
-from training.export import _temperatures
+from training.export import Candidate, _agreement, _temperatures
 from training.pipeline import train_encoder
-from worker.inference.engine import softmax
+from worker.inference.engine import Engine, softmax
 
 
 def prepared(folder: Path, rows: int = 300) -> Path:
@@ -139,3 +143,54 @@ def test_few_rows_that_people_judged_leave_the_temperature_to_all() -> None:
     logits = np.tile(np.array([1.0, 0, 0, 0, 0, 0], np.float32), (200, 1))  # wrong on every row
     logits[:40, 1] = 2  # right where people judged
     assert _temperatures(logits, rows)[0] > 1  # of those 40 alone it were far below
+
+
+ROWS = 1200
+LOGITS = np.eye(6, dtype=np.float32)[np.arange(ROWS) % 6] * 5
+
+
+class Served:
+    """Answers as the candidate does, but for its first ``others`` rows, and surer by ``alone`` on a small batch."""
+
+    def __init__(self, others: int = 0, alone: float = 0.0) -> None:
+        self._others, self._alone = others, alone
+
+    def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
+        places = np.asarray([int(text) for text in cleaned])
+        logits = LOGITS[places]
+        logits[places < self._others] = np.roll(logits[places < self._others], 1, axis=1)
+        return softmax(logits) + np.float32(self._alone * (len(places) < ROWS))
+
+
+def agreement(served: Served, *, right: bool = True) -> Agreement:
+    truth = LOGITS if right else np.roll(LOGITS, 2, axis=1)
+    validation = pd.DataFrame(truth / 5, columns=TARGETS).assign(cleaned=[str(place) for place in range(ROWS)])
+    candidate = Candidate("own", "lstm", "none", "fp32", 64, {}, {}, LOGITS, {})
+    return _agreement(cast("Engine", served), validation, candidate, 1.0)
+
+
+def test_a_bundle_that_answers_as_its_model_does_is_exported() -> None:
+    assert agreement(Served()) == Agreement(
+        rows=ROWS,
+        same_label=1.0,
+        accuracy_lost=0.0,
+        max_probability_change=0.0,
+        flipped_by_rebatching=0,
+        max_change_by_rebatching=0.0,
+    )
+    assert agreement(Served(others=2)).accuracy_lost == pytest.approx(2 / ROWS)
+    assert agreement(Served(alone=5e-5)).max_change_by_rebatching == pytest.approx(5e-5, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("served", "right", "said"),
+    [
+        (Served(others=3), True, "fp32 changes the model too much: .*a finer precision"),
+        (Served(others=13), False, "fp32 changes the model too much: .*a finer precision"),
+        (Served(alone=2e-4), True, r"answers depend on the batch: .*0\.0001 is allowed"),
+    ],
+    ids=["less accurate", "other labels", "by the batch"],
+)
+def test_a_bundle_that_answers_otherwise_than_its_model_is_refused(served: Served, right: bool, said: str) -> None:
+    with pytest.raises(ExportRefused, match=said):
+        agreement(served, right=right)

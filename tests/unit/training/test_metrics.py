@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -5,7 +7,7 @@ from sklearn.metrics import f1_score
 
 from training.calibration import best_temperature, coverage_curve, ece, ece_by_chance, reliability, retempered
 from training.evaluation import slices
-from training.metrics import answers, auroc, difference_95, figures, intervals, macro_f1, mcnemar
+from training.metrics import _weighted_f1, answers, auroc, difference_95, figures, intervals, macro_f1, mcnemar
 from worker.inference.engine import softmax
 
 
@@ -31,6 +33,29 @@ def test_macro_f1_of_a_confusion_matrix_is_that_of_scikit_learn() -> None:
     confusion = np.zeros((6, 6), np.int64)
     np.add.at(confusion, (truth, given), 1)
     assert macro_f1(confusion) == pytest.approx(f1_score(truth, given, average="macro"))
+    assert _weighted_f1(confusion) == pytest.approx(f1_score(truth, given, average="weighted"))
+
+
+def test_the_figures_of_eight_answers_are_those_that_one_finds_by_hand() -> None:
+    truth, given = [0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 1, 1, 2, 5]
+    probabilities = np.full((8, 6), 0.02, np.float32)
+    probabilities[np.arange(8), given] = 0.9
+    found = figures(probabilities, np.eye(6, dtype=bool)[truth])
+    by_class = [list(one.values()) for one in found["classes"].values()]
+    assert by_class[:3] == [
+        pytest.approx([1, 3 / 4, 6 / 7, 4]),
+        pytest.approx([2 / 3, 1, 4 / 5, 2]),
+        pytest.approx([1, 1 / 2, 2 / 3, 2]),
+    ]
+    assert by_class[3:] == [[0, 0, 0, 0]] * 3
+    assert found["confusion"][:3] == [[3, 1, 0, 0, 0, 0], [0, 2, 0, 0, 0, 0], [0, 0, 1, 0, 0, 1]]
+    assert (found["accuracy"], found["micro_recall"]) == (6 / 8, 6 / 8)
+    assert found["macro_precision"] == pytest.approx((1 + 2 / 3 + 1) / 3)
+    assert found["macro_f1"] == pytest.approx((6 / 7 + 4 / 5 + 2 / 3) / 3)
+    assert found["weighted_f1"] == pytest.approx((4 * 6 / 7 + 2 * 4 / 5 + 2 * 2 / 3) / 8)
+    assert found["ece"] == pytest.approx(0.9 - 6 / 8, abs=1e-6)
+    of_eight = sum(math.comb(8, n) * 0.9**n * 0.1 ** (8 - n) * abs(n / 8 - 0.9) for n in range(9))
+    assert found["ece_by_chance"] == pytest.approx(of_eight, rel=0.2)
 
 
 def test_intervals_hold_the_figure_and_narrow_with_more_rows() -> None:
@@ -105,6 +130,13 @@ def test_a_paired_test_sees_only_the_rows_that_differ() -> None:
     assert mcnemar(right, better) == {"only_a_right": 0, "only_b_right": 20, "p_value": pytest.approx(2 * 0.5**20)}
     assert difference_95(right, better)[0] > 0
     assert mcnemar(right, right)["p_value"] == 1
+
+
+def test_two_that_are_right_equally_often_on_different_rows_show_no_difference() -> None:
+    right = np.repeat([True, False], 100)
+    low, high = difference_95(right, ~right)
+    assert low < 0 < high
+    assert low == pytest.approx(-high, abs=0.05)
 
 
 def test_slices_are_told_by_the_raw_text() -> None:

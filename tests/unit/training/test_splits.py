@@ -27,8 +27,9 @@ def test_small_classes_are_held_out_as_large_ones_are() -> None:
         assert 0.13 < part["test"] < 0.27
 
 
-def test_a_text_lands_on_the_same_side_whatever_stands_beside_it() -> None:
-    few, more = rows({"joy": 800}), rows({"sadness": 900}, source="b")
+@pytest.mark.parametrize("beside", ["sadness", "joy"])
+def test_a_text_lands_on_the_same_side_whatever_stands_beside_it(beside: str) -> None:
+    few, more = rows({"joy": 800}), rows({beside: 900}, source="b")
     alone = split_rows(few, Shares())
     together = split_rows(pd.concat([few, more], ignore_index=True).sample(frac=1, random_state=3), Shares())
     assert (alone == together[together.index < 800].sort_index()).all()
@@ -47,6 +48,13 @@ def test_official_splits_stay_and_a_missing_validation_part_comes_out_of_train()
     split = split_rows(frame, Shares(test=0.5))
     assert (split[300:] == "test").all()
     assert split[:300].value_counts().keys().tolist() == ["train", "val"]
+
+
+def test_rows_without_a_target_are_unlabelled_whatever_split_their_set_gives_them() -> None:
+    frame = pd.concat([rows({"joy": 300}, split="train"), rows({"joy": 20}, source="b")], ignore_index=True)
+    unlabelled = frame.index.isin([*range(10), *range(310, 320)])
+    frame.loc[unlabelled, TARGETS] = np.nan
+    assert (split_rows(frame, Shares()).eq("unlabelled") == unlabelled).all()
 
 
 def test_what_recurs_in_test_or_validation_leaves_train_in_every_source() -> None:
