@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis  # noqa: F401 - its plugin would import it at the end, too deep for Python 3.11 to rewrite its assertions
+import hypothesis  # its plugin would import it at the end, too deep for Python 3.11 to rewrite its assertions
 import pytest
 
 from tests.bundles import build_tiny_bundle
@@ -17,6 +17,10 @@ from worker.settings import KafkaSettings, WorkerSettings
 # Tiny models learn fastest on one thread; on a busy machine two wait for each other.
 for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 KAFKA_HOME = os.environ.get("KAFKA_HOME")
 BROKERS = ["embedded", pytest.param("apache", marks=pytest.mark.skipif(KAFKA_HOME is None, reason="no KAFKA_HOME"))]

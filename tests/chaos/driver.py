@@ -175,6 +175,7 @@ class Driver:
             repeats_bound=rebalances * self._stage.worker.max_batch,
             count_errors=tuple(errors),
             windows_checked=windows,
+            answers=sum(member.answers for member in self._fleet.members),
             wrong=tuple(self._fleet.wrong),
             memory_mb=self._memory_by_tenth(),
         )

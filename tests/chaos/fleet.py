@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from tests.stream import PARTITIONS, START_BOUND_S, Stream, wait_for
 from worker.settings import KafkaSettings, WorkerSettings
 
 _ASSIGNED = re.compile(r'"generation": ?(\d+).*"partitions assigned"|"partitions assigned".*"generation": ?(\d+)')
 """What a worker logs at the end of each rebalance."""
+NOT_YET = 503
+"""A worker that has not reached its brokers."""
 
 
 class Member:
@@ -25,6 +28,8 @@ class Member:
         self.stream = Stream(kafka, worker, folder / f"{self.name}.log")
         self._bundle = folder / f"{self.name}-bundle"
         self._least: int | None = None
+        self.answers = 0
+        """How often it told the counts."""
 
     def start(self, bundle: Path) -> None:
         self._least = None
@@ -61,8 +66,11 @@ class Member:
         """Ask for the counts; what is wrong with the answer, else None."""
         try:
             answer = self.stream.get(f"/counts?window={window}")
+        except HTTPError as error:
+            return None if error.code == NOT_YET else f"{self.name} answered {error.code}"
         except OSError:
             return None  # starting or stopping
+        self.answers += 1
         partitions = [partition["partition"] for partition in answer["partitions"]]
         if partitions != list(range(PARTITIONS)):
             return f"{self.name} answered for partitions {partitions} only"

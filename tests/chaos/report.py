@@ -22,6 +22,8 @@ class Report:
     repeats_bound: int
     count_errors: tuple[str, ...]
     windows_checked: int
+    answers: int
+    """How often a worker told the counts while it ran."""
     wrong: tuple[str, ...]
     """Wrong answers while it ran, unclean ends."""
     memory_mb: tuple[float, ...]
@@ -40,6 +42,8 @@ class Report:
             f"{len(found.repeated_together)} repeats across rebalances, at most {self.repeats_bound} are explained": (
                 len(found.repeated_together) > self.repeats_bound
             ),
+            "no worker told the counts while it ran": not self.answers,
+            "no window was compared with the outcomes": not self.windows_checked,
         }
         return [sentence for sentence, is_broken in broken.items() if is_broken] + [*self.count_errors, *self.wrong]
 
@@ -55,7 +59,7 @@ class Report:
             f"repeated across rebalances (bound {self.repeats_bound})": len(self.outcomes.repeated_together),
             "out of order": self.outcomes.out_of_order,
             f"count errors ({self.windows_checked} windows)": len(self.count_errors),
-            "wrong answers while it ran": len(self.wrong),
+            f"wrong answers while it ran (of {self.answers})": len(self.wrong),
             "largest worker in each tenth, MB": " ".join(f"{mb:.0f}" for mb in self.memory_mb),
         }
         for what, number in rows.items():

@@ -1,13 +1,21 @@
 """The chaos driver sees what is wrong: each kind of damage, done to a ledger that was right."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from email.message import Message
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
-from tests.chaos.checks import Expected, check_outcomes
+from tests.chaos.checks import Expected, Outcomes, check_outcomes
+from tests.chaos.fleet import Member
 from tests.chaos.ledger import DEAD, Ledger, Written
 from tests.chaos.load import tweets
+from tests.chaos.report import Report
 from tests.chaos.scenario import Act, draw
+from worker.settings import KafkaSettings, WorkerSettings
 
 BUCKET_S = 10.0
 LABELS = ("joy", "anger", "love", DEAD)
@@ -78,6 +86,66 @@ def test_a_repeat_of_a_tweet_from_before_the_second_worker_is_no_repeat_of_a_reb
     ledger.events += [written(0, 4), written(1, 14)]
     outcomes = check_outcomes(ledger, {0: 10, 1: 10})
     assert (outcomes.repeated_alone, outcomes.repeated_together) == ([(0, 4)], [(1, 14)])
+
+
+GOOD = Report(
+    seed=1,
+    took_s=1.0,
+    tweets=1,
+    acts={},
+    crashes={},
+    rebalances=1,
+    outcomes=Outcomes([], [], [], [(0, 1)], 0, 0),
+    repeats_bound=1,
+    count_errors=(),
+    windows_checked=1,
+    answers=1,
+    wrong=(),
+    memory_mb=(),
+)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"outcomes": Outcomes([(0, 1)], [], [], [], 0, 0)},
+        {"outcomes": Outcomes([], [(0, 1)], [], [], 0, 0)},
+        {"outcomes": Outcomes([], [], [(0, 1)], [], 0, 0)},
+        {"outcomes": Outcomes([], [], [], [(0, 1), (0, 2)], 0, 0)},
+        {"outcomes": Outcomes([], [], [], [], 1, 0)},
+        {"outcomes": Outcomes([], [], [], [], 0, 1)},
+        {"count_errors": ("joy: 5, right is 6",)},
+        {"wrong": ("worker-1 ended with 1 at SIGTERM",)},
+        {"answers": 0},
+        {"windows_checked": 0},
+    ],
+)
+def test_each_thing_that_is_broken_is_a_violation(broken: dict[str, Any]) -> None:
+    assert GOOD.violations == []
+    assert len(replace(GOOD, **broken).violations) == 1
+
+
+@pytest.mark.parametrize(
+    ("answered", "told", "answers"),
+    [
+        (HTTPError("/counts", 500, "", Message(), None), "worker-1 answered 500", 0),
+        (HTTPError("/counts", 503, "", Message(), None), None, 0),
+        (ConnectionRefusedError(), None, 0),
+        ({"partitions": [{"partition": n} for n in range(4)], "total": 3, "dead": 1, "complete": True}, None, 1),
+        ({"partitions": [{"partition": 0}]}, "worker-1 answered for partitions [0] only", 1),
+    ],
+)
+def test_a_worker_that_answers_wrongly_is_told_from_one_that_is_not_there(
+    tmp_path: Path, answered: Any, told: str | None, answers: int
+) -> None:
+    def get(_: str) -> Any:
+        if isinstance(answered, Exception):
+            raise answered
+        return answered
+
+    member = Member(1, KafkaSettings(), WorkerSettings(), tmp_path)
+    vars(member.stream)["get"] = get
+    assert (member.look("1h"), member.answers) == (told, answers)
 
 
 def answer(**changes: int) -> dict[str, object]:

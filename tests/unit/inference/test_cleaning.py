@@ -71,7 +71,7 @@ def test_tweets_are_cleaned(raw: str, cleaned: str) -> None:
     assert clean(raw) == cleaned
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(NASTY)
 @example("#a@b")
 @example("@a@b")
@@ -119,7 +119,7 @@ def test_what_has_words_is_scored(raw: str) -> None:
 
 
 @given(NASTY)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @example("`\u2019")
 @example("a\\n@bob")
 @example("\u2122\ufe0f:) &#8217;")

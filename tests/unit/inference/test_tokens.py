@@ -65,7 +65,7 @@ PLAIN = st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(st
 
 
 @given(PLAIN | st.text())
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @example("")
 @example("can't've won'twon't 's's'm x's'd n't_")
 @example("中文中" * 9 + "happyhappy")
@@ -86,7 +86,7 @@ WORDS = st.text(LETTERS, min_size=1, max_size=4)
 
 
 @given(st.dictionaries(WORDS, st.floats(-9, 0), min_size=1), st.text(LETTERS, max_size=24))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_a_word_has_the_library_s_parts(scores: dict[str, float], word: str) -> None:
     pieces = [("<unk>", -5.0), *scores.items()]
     library = Tokenizer(models.Unigram(pieces, 0))

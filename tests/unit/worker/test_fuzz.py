@@ -1,15 +1,19 @@
 """A short run of ``python -m tests.fuzz``, and inputs that hypothesis makes up."""
 
 import json
+from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.dead_letter import Reason
 from tests.fuzz.grammar import Grammar
-from tests.fuzz.subject import BUNDLES, Subject, TokenisingEngine
-from worker.records import RawRecord
+from tests.fuzz.subject import BUNDLES, LARGEST_RECORD_BYTES, Subject, TokenisingEngine
+from worker.labelling import label_batch
+from worker.records import Outcome, RawRecord
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +46,43 @@ values = (
 
 
 @given(values)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_hypothesis_makes_up_becomes_an_event_or_a_letter(
     engine: TokenisingEngine, value: bytes | None
 ) -> None:
     subject = Subject(engine)
     subject.feed([RawRecord("raw", 0, 0, value, value, (), 1_700_000_000.0)])
     assert subject.wrong == []
+    assert subject.outcomes.total() == 1
+
+
+GOOD, BAD = b'{"text": "so happy"}', b'{"text": "cut'
+
+
+def unlike(outcome: Outcome) -> Outcome:
+    return outcome._replace(counted=outcome.counted._replace(label=(outcome.counted.label or 0) + 1))
+
+
+@pytest.mark.parametrize(
+    ("value", "damage"),
+    [
+        (GOOD, lambda outcome: outcome._replace(value=None)),
+        (GOOD, lambda outcome: outcome._replace(offset=7)),
+        (GOOD, lambda outcome: outcome._replace(key=bytes(LARGEST_RECORD_BYTES))),
+        (GOOD, lambda outcome: outcome._replace(value=outcome.value.replace(b"raw-0-0", b"raw-0-7"))),
+        (GOOD, lambda outcome: outcome._replace(value=outcome.value.replace(b'"confidence":0', b'"confidence":7'))),
+        (GOOD, unlike),
+        (BAD, lambda outcome: outcome._replace(reason=Reason.NOT_UTF8)),
+        (BAD, lambda outcome: outcome._replace(value=outcome.value.replace(b"eyJ0", b"fyJ0"))),
+    ],
+)
+def test_an_outcome_that_is_not_right_is_told(
+    engine: TokenisingEngine, monkeypatch: pytest.MonkeyPatch, value: bytes, damage: Callable[[Outcome], Outcome]
+) -> None:
+    def damaged(*given: Any) -> list[Outcome]:
+        return [damage(outcome) for outcome in label_batch(*given)]
+
+    monkeypatch.setattr("tests.fuzz.subject.label_batch", damaged)
+    subject = Subject(engine)
+    subject.feed([RawRecord("raw", 0, 0, None, value, (), 1_700_000_000.0)])
+    assert len(subject.wrong) == 1

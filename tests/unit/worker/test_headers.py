@@ -34,6 +34,16 @@ def test_each_record_is_read_once_and_in_order(since: int) -> None:
     assert odd == [offset for offset in (4, 6) if offset >= since]
 
 
+@pytest.mark.parametrize("codec", range(5), ids=["none", "gzip", "snappy", "lz4", "zstd"])
+def test_such_a_name_is_read_from_a_batch_of_any_codec(codec: int) -> None:
+    values = [character * 300 for character in (b"a", b"b", b"c")]
+    content = batch_of(*values, codec=codec)
+    assert (len(content) < 300) == (codec > 0)
+    read = records_of(content)
+    assert [(one.offset, one.value) for one in read] == list(enumerate(values))
+    assert [one.headers for one in read] == [(("name", b"v"),)] * 2 + [((ESCAPED, b"v"),)]
+
+
 def test_a_batch_that_is_damaged_otherwise_is_still_refused() -> None:
     content = bytearray(batch_of(b"a", odd=False))
     content[-1] ^= 1

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +111,43 @@ def test_an_event_holds_the_fields_of_its_schema_and_no_others(engine: Engine) -
     event = json.loads(outcome.value or b"")
     assert set(event) == set(EmotionEvent.model_fields)
     assert (outcome.key, event["tweet_id"]) == (None, event["id"])
+
+
+def two_seconds() -> Callable[[], float]:
+    """A clock of a batch that takes so long."""
+    return iter([NOW_S, NOW_S + 2]).__next__
+
+
+def test_an_event_says_all_that_is_known_of_its_tweet(engine: Engine) -> None:
+    told = {"id": "7", "author_id": "12", "lang": "en", "created_at": "2027-01-15T07:59:00Z", "text": "so happy"}
+    rules = Rules(event_time="created_at", include_text=True, topic_id="of-the-topic")
+    (outcome,) = label_batch([record(3, json.dumps(told).encode())], engine, rules, {}, two_seconds())
+    given = [round(float(p), 6) for p in engine.predict(["so happy"])[0]]
+    assert json.loads(outcome.value or b"") == {
+        "id": "raw-0-3",
+        "tweet_id": "7",
+        "source": {"topic": "raw", "partition": 0, "offset": 3, "topic_id": "of-the-topic"},
+        "label": EMOTIONS[given.index(max(given))],
+        "confidence": max(given),
+        "probabilities": dict(zip(EMOTIONS, given, strict=True)),
+        "abstained": False,
+        "bundle": {"name": "tiny", "version": "1"},
+        "event_time": "2027-01-15T07:59:00Z",
+        "scored_at": "2027-01-15T08:00:02Z",
+        "timings": {"queued_ms": 5000.0, "scored_ms": 2000.0},
+        "author_id": "12",
+        "lang": "en",
+        "text": "so happy",
+    }
+    assert outcome.key == b"7"
+
+
+def test_a_letter_says_when_its_tweet_came_and_when_it_failed(engine: Engine) -> None:
+    records = [record(0, b"[1]"), record(1, b"poison")]
+    outcomes = label_batch(records, Poisoned(engine), Rules(), {}, two_seconds())
+    letters = [DeadLetter.model_validate_json(outcome.value or b"") for outcome in outcomes]
+    assert [letter.event_time.timestamp() for letter in letters] == [NOW_S - 5] * 2
+    assert [letter.failed_at.timestamp() for letter in letters] == [NOW_S, NOW_S + 2]
 
 
 def test_an_event_abstains_below_the_threshold_and_rounds_to_six_decimals(engine: Engine) -> None:

@@ -201,23 +201,26 @@ def test_before_partitions_go_their_batch_ends_and_is_committed(app: EmotionApp)
     assert asyncio.run(play()) == [9]
 
 
-@pytest.mark.parametrize(("generation", "dead"), [(4, None), (-1, 4)], ids=["a member", "thrown out"])
-def test_a_batch_of_a_member_may_end_before_partitions_go_that_of_a_worker_that_was_thrown_out_may_not(
-    app: EmotionApp, generation: int, dead: int | None
-) -> None:
-    async def play() -> int | None:
-        consumer = consumer_of(app, commit=nothing_async, _on_partitions_revoked=nothing_async)
-        app.consumer_generation_id = 4
-        consumer._coordinator = SimpleNamespace(generation=generation)
-        app.progress.batch_began()
-        leaving = asyncio.create_task(consumer.on_partitions_revoked({RAW}))
-        await asyncio.sleep(0.05)
-        meanwhile = app.progress.dead_generation
-        app.progress.batch_ended()
-        await leaving
-        return meanwhile
+async def dead_while_a_batch_is_waited_for(app: EmotionApp, generation: int) -> int | None:
+    """The generation that is dead while partitions of generation 4 are about to go."""
+    consumer = consumer_of(app, commit=nothing_async, _on_partitions_revoked=nothing_async)
+    app.consumer_generation_id = 4
+    consumer._coordinator = SimpleNamespace(generation=generation)
+    app.progress.batch_began()
+    leaving = asyncio.create_task(consumer.on_partitions_revoked({RAW}))
+    await asyncio.sleep(0.05)
+    dead = app.progress.dead_generation
+    app.progress.batch_ended()
+    await leaving
+    return dead
 
-    assert asyncio.run(play()) == dead
+
+def test_a_worker_that_was_thrown_out_waits_for_no_batch(app: EmotionApp) -> None:
+    assert asyncio.run(dead_while_a_batch_is_waited_for(app, generation=-1)) == 4
+
+
+def test_a_batch_that_is_waited_for_may_still_be_published(app: EmotionApp) -> None:
+    assert asyncio.run(dead_while_a_batch_is_waited_for(app, generation=4)) is None
 
 
 def test_after_a_rebalance_no_generation_is_dead(app: EmotionApp) -> None:
