@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -16,10 +17,11 @@ from tests.encoders import build_bert, write_rows
 from training.__main__ import main
 from training.averaging import average_runs
 from training.bundling import export_run
+from training.calibration import ece
 from training.card import _base
-from training.data.rows import TARGETS
+from training.data.rows import TARGETS, is_certain
 from training.errors import DataUnreadable, ExportRefused, FolderTaken
-from training.export import Candidate, _agreement, _temperatures
+from training.export import Candidate, _agreement, _metrics, _temperatures
 from training.pipeline import train_encoder
 from worker.inference.engine import Engine, softmax
 
@@ -27,6 +29,8 @@ from worker.inference.engine import Engine, softmax
 def prepared(folder: Path, rows: int = 300) -> Path:
     folder.mkdir()
     write_rows(folder / "own.jsonl", rows)
+    with (folder / "own.jsonl").open("a") as file:
+        file.writelines(json.dumps({"text": f"at {n} o clock", "labels": []}) + "\n" for n in range(60))
     result = CliRunner().invoke(main, ["prepare", "--rows", str(folder / "own.jsonl"), "--out", str(folder)])
     assert result.exit_code == 0, result.output
     return folder
@@ -95,7 +99,11 @@ def test_a_start_that_may_have_seen_what_is_measured_is_told(tmp_path: Path) -> 
     back = train_encoder(other, base, tmp_path / "back", start=tmp_path / "moved", epochs=1)
     assert [run["other_rows"] for run in (first, same, moved, back)] == [False, False, True, True]
     average_runs([tmp_path / "same", tmp_path / "back"], tmp_path / "both")
-    export_run(own, tmp_path / "both", tmp_path / "bundle", name=None, bundle_version="1")
+    manifest = export_run(own, tmp_path / "both", tmp_path / "bundle", name=None, bundle_version="1")
+    rows = pd.read_parquet(own / "rows.parquet")
+    validation = rows[rows["split"] == "val"]
+    assert manifest.agreement is not None
+    assert manifest.agreement.rows == is_certain(validation).sum() < len(validation), "none of the six is no class"
     assert "it may have seen" in (tmp_path / "bundle" / "README.md").read_text()
 
 
@@ -155,6 +163,8 @@ class Served:
     def __init__(self, others: int = 0, alone: float = 0.0) -> None:
         self._others, self._alone = others, alone
 
+    manifest = SimpleNamespace(temperature=1.0)
+
     def predict_cleaned(self, cleaned: Sequence[str]) -> NDArray[np.float32]:
         places = np.asarray([int(text) for text in cleaned])
         logits = LOGITS[places]
@@ -194,3 +204,15 @@ def test_a_bundle_that_answers_as_its_model_does_is_exported() -> None:
 def test_a_bundle_that_answers_otherwise_than_its_model_is_refused(served: Served, right: bool, said: str) -> None:
     with pytest.raises(ExportRefused, match=said):
         agreement(served, right=right)
+
+
+def test_the_figures_of_validation_are_those_of_the_temperature_that_was_not_fitted_to_them() -> None:
+    rows = pd.DataFrame(LOGITS / 5, columns=TARGETS).assign(
+        cleaned=[str(place) for place in range(ROWS)], source="own", split=["val", "test"] * (ROWS // 2)
+    )
+    validation, right = rows[rows["split"] == "val"], np.ones(ROWS // 2, dtype=bool)
+    found = _metrics(cast("Engine", Served()), rows, validation, np.full(len(validation), 3.0))
+    assert {one.data.split: one.ece for one in found} == {
+        "validation": pytest.approx(ece(softmax(LOGITS[::2] / np.float32(3)), right), abs=1e-5),
+        "test": pytest.approx(ece(softmax(LOGITS[1::2]), right), abs=1e-5),
+    }
