@@ -75,6 +75,7 @@ def unlike(outcome: Outcome) -> Outcome:
         (BAD, lambda outcome: outcome._replace(reason=Reason.NOT_UTF8)),
         (BAD, lambda outcome: outcome._replace(value=outcome.value.replace(b"eyJ0", b"fyJ0"))),
     ],
+    ids=["no value", "offset", "size", "id", "confidence", "label", "reason", "original"],
 )
 def test_an_outcome_that_is_not_right_is_told(
     engine: TokenisingEngine, monkeypatch: pytest.MonkeyPatch, value: bytes, damage: Callable[[Outcome], Outcome]
