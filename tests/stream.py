@@ -154,7 +154,8 @@ def set_largest(kafka: KafkaSettings, topic: str, size_bytes: int) -> None:
     """How large a record the topic takes."""
     entry = ConfigEntry("max.message.bytes", str(size_bytes), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    AdminClient(kafka.client_config()).incremental_alter_configs([resource])[resource].result(30)
+    admin = AdminClient(kafka.client_config())
+    admin.incremental_alter_configs([resource])[resource].result(30)
 
 
 def ordered_producer(kafka: KafkaSettings, compression: str = "none") -> Producer:
