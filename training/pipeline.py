@@ -134,8 +134,8 @@ def train_lstm(
 
 def _rows(prepared: Path, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
     """The rows of ``sources``, and the `fingerprint` of all."""
-    sha256 = fingerprint(read_rows(prepared))
-    return read_rows(prepared, sources), sha256
+    rows = read_rows(prepared)
+    return (read_rows(prepared, sources) if sources else rows), fingerprint(rows)
 
 
 def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Columns:
     Attributes:
         label: its cells hold one label or, separated by ``separator`` or as a JSON list, several; None if all rows are
             unlabelled.
-        split: may be missing unless it is named; its cells are train, val (validation, dev) or test, or empty.
+        split: may be missing unless it is named; its cells are train, val (validation, dev) or test, or empty. None if
+            no column is read as one.
         split_named: somebody named it, so it must be there.
         separator: what stands between several labels in one cell; None if a cell is one label.
         encoding: of CSV, TSV and JSONL.
@@ -45,7 +46,7 @@ class Columns:
 
     text: str = "text"
     label: str | None = "label"
-    split: str = "split"
+    split: str | None = "split"
     split_named: bool = False
     separator: str | None = None
     encoding: str = "utf-8-sig"
@@ -65,7 +66,7 @@ def read_table(path: Path, columns: Columns, source: str | None = None) -> Itera
         if number == 1 or not is_table:
             label = _label_column(path, number, record, columns)
         labels = None if label is None else _labels(record.get(label), columns.separator)
-        split = str(record.get(columns.split) or "").strip().lower()
+        split = "" if columns.split is None else str(record.get(columns.split) or "").strip().lower()
         if split not in SPLITS:
             raise DataUnreadable(
                 f"{path}, row {number}: split {split!r} in column {columns.split!r}; use train, val or test, or name "
