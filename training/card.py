@@ -35,6 +35,9 @@ _NO_SETTING = "checkpoint_minutes"
 _BEGAN_WITH_OTHERS = """\
 **Its weights began with a model of which nothing says that it learned from the same prepared rows: it may have seen
 test and validation rows.** This training saw no test row."""
+_TAUGHT_BY_OTHERS = """\
+**Nothing says that {teachers}, which taught it, learned from the same prepared rows alone: they may have seen test and
+validation rows.**"""
 _TEMPLATE = """\
 # {name} {version}
 
@@ -121,7 +124,7 @@ def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any])
             "learned": _learned(made.get("learned", {})),
             "base": _base(fields["base_model"]),
             "teachers": f" It was taught by {' and '.join(teachers)}." if teachers else "",
-            "test_rows": _BEGAN_WITH_OTHERS if made.get("other_rows") else "Test rows took part in nothing.",
+            "test_rows": _test_rows(made),
             "averaged": f" Its weights are the mean of those of {len(averaged)} runs." if averaged else "",
             "shares": ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares),
             "p50": profile.tokens_per_tweet["p50"],
@@ -131,6 +134,14 @@ def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any])
             "settings": ", ".join(f"{key} {value}" for key, value in made["sizes"].items() if key != _NO_SETTING),
         }
     )
+
+
+def _test_rows(made: Mapping[str, Any]) -> str:
+    others: Sequence[str] = made.get("other_teachers", made.get("teachers", ()))
+    told = [_BEGAN_WITH_OTHERS] if made.get("other_rows") else []
+    if others:
+        told.append(_TAUGHT_BY_OTHERS.format(teachers=" and ".join(others)))
+    return " ".join(told) or "Test rows took part in nothing."
 
 
 def short_name(base: str) -> str:

@@ -1,6 +1,7 @@
 """What `export` refuses before it asks a model anything, and what it credits."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from training.__main__ import main
 from training.averaging import average_runs
 from training.bundling import export_run
 from training.card import _base
-from training.data.rows import TARGETS
+from training.data.rows import TARGETS, read_rows
 from training.errors import DataUnreadable, ExportRefused, FolderTaken
 from training.export import _temperatures
+from training.lessons import plain_lesson
 from training.pipeline import train_encoder
 from worker.inference.engine import softmax
 
@@ -93,6 +95,25 @@ def test_a_start_that_may_have_seen_what_is_measured_is_told(tmp_path: Path) -> 
     average_runs([tmp_path / "same", tmp_path / "back"], tmp_path / "both")
     export_run(own, tmp_path / "both", tmp_path / "bundle", name=None, bundle_version="1")
     assert "it may have seen" in (tmp_path / "bundle" / "README.md").read_text()
+
+
+def test_a_teacher_that_may_have_seen_what_is_measured_is_told(tiny_bundle: Path, tmp_path: Path) -> None:
+    own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other", rows=360)
+    build_bert(tmp_path / "base")
+    base, first = str(tmp_path / "base"), tmp_path / "first"
+    train_encoder(own, base, first, epochs=1)
+    for rows, teachers, others in (
+        (own, (first,), []),
+        (own, (first, tiny_bundle), ["tiny"]),
+        (other, (first,), ["first"]),
+    ):
+        run = tmp_path / f"{rows.name} {len(teachers)}"
+        lesson = replace(plain_lesson(read_rows(rows)), teachers=teachers)
+        assert train_encoder(rows, base, run, lesson=lesson, epochs=1)["other_teachers"] == others
+        export_run(rows, run, tmp_path / "bundle", name=None, bundle_version="1")
+        card = (tmp_path / "bundle" / "README.md").read_text()
+        assert ("Test rows took part in nothing." in card) is (not others)
+        assert all(f"Nothing says that {name}, which taught it" in card for name in others)
 
 
 def test_only_validation_rows_that_changed_are_other_rows_too(tmp_path: Path) -> None:
