@@ -66,6 +66,7 @@ def prepare(out: Path, **given: Any) -> None:
         names=read_names(given["mapping"]) if given["mapping"] else USUAL,
         shares=replace(mix.shares, **{name: value for name, value in shares.items() if value is not None}),
         conflicts=mix.conflicts,
+        joins_copies=mix.joins_copies,
         empty_classes=given["allow_empty_classes"] or mix.classes < 6,
         variations=given["variations"],
     )
@@ -80,7 +81,7 @@ def _mix(**given: Any) -> "Mix":
 
     if given["mix"] or not (given["own"] or given["raw"] or given["dataset"] or given["data"] is None):
         return MIXED[given["mix"] or "product"]
-    return Mix((), Shares(test=TEST_SHARE_OF_OWN_ROWS))
+    return Mix((), Shares(test=TEST_SHARE_OF_OWN_ROWS), joins_copies=True)
 
 
 def _rows(

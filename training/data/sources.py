@@ -124,12 +124,15 @@ class Mix:
         shares: how rows without an official split are divided.
         conflicts: what happens to equal texts with different labels.
         classes: how many of the six it has.
+        joins_copies: whether retweets and copies with other emoji stand on one side (`group_key`); the public sets were
+            divided without, and what was learned and measured shall stay comparable.
     """
 
     sources: tuple[str, ...]
     shares: Shares = field(default_factory=Shares)
     conflicts: Conflicts = "mean"
     classes: int = len(EMOTIONS)
+    joins_copies: bool = False
 
 
 MIXES = {

@@ -16,7 +16,7 @@ _SKIPPED, _SWAPPED, _CUT = 0.1, 0.1, 0.25
 _MOST_WORDS_CUT_OUT = 5
 
 
-def with_variations(frame: pd.DataFrame, each: int, seed: int = 1) -> pd.DataFrame:
+def with_variations(frame: pd.DataFrame, each: int, seed: int = 1, *, joins_copies: bool = False) -> pd.DataFrame:
     """The rows, and ``each`` unlabelled variations of every training row, of a source named after its own.
 
     Words go, are swapped for words of other training texts in proportion to their number, or a few in a row stay: Tang
@@ -34,7 +34,7 @@ def with_variations(frame: pd.DataFrame, each: int, seed: int = 1) -> pd.DataFra
         varied = _varied(text.split(), words, chance)
         if not varied or varied in seen or clean(varied) != varied:
             continue
-        if (group := group_key(varied)) not in held_out:
+        if (group := group_key(varied, joins_copies=joins_copies)) not in held_out:
             seen.add(varied)
             made.append((varied, varied, group, source + VARIED, "unlabelled"))
     variations = pd.DataFrame(made, columns=["text", "cleaned", "group", "source", "split"])
