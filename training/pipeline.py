@@ -1,6 +1,7 @@
 """From prepared rows to a run folder; the commands call these."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -49,6 +50,9 @@ def train_encoder(
     lesson = lesson or plain_lesson(rows)
     torch.manual_seed(chosen.seed)
     tokenizer, model = load_encoder(name)
+    if not tokenizer.is_fast:
+        told = f"{name} has no fast tokenizer (tokenizer.json): this run may teach others, but cannot be exported"
+        print(told, file=sys.stderr)  # noqa: T201 - before hours of work
     if start is not None:
         from training.encoder_start import begin_with  # noqa: PLC0415 - OpenVINO
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from tests.encoders import build_bert, write_rows
+from tests.encoders import build_bert, build_bertweet, write_rows
 from training.__main__ import main
 from training.averaging import average_runs
 from training.bundling import export_run
@@ -19,6 +19,7 @@ from training.errors import DataUnreadable, ExportRefused, FolderTaken
 from training.export import _temperatures
 from training.lessons import plain_lesson
 from training.pipeline import train_encoder
+from training.teachers import ask
 from worker.inference.engine import softmax
 
 
@@ -144,13 +145,16 @@ def test_the_temperature_is_of_all_held_out_rows_that_people_judged_and_no_row_f
     )
     logits[:600] *= 3
     whole, of_others = _temperatures(logits, rows)
+    assert of_others is not None
     assert whole == pytest.approx(3, rel=0.15)
     assert len(np.unique(of_others)) == 2
     assert of_others.min() < whole < of_others.max()
     first = of_others == of_others[0]
     rows.loc[first, TARGETS] = np.eye(6)[logits[first].argmax(axis=1)]  # as if each of these answers were right
-    assert _temperatures(logits, rows)[1][first] == pytest.approx(of_others[first])
-    assert (_temperatures(logits, rows)[1][~first] < of_others[~first]).all()
+    _, again = _temperatures(logits, rows)
+    assert again is not None
+    assert again[first] == pytest.approx(of_others[first])
+    assert (again[~first] < of_others[~first]).all()
 
 
 def test_few_rows_that_people_judged_leave_the_temperature_to_all() -> None:
@@ -160,3 +164,31 @@ def test_few_rows_that_people_judged_leave_the_temperature_to_all() -> None:
     logits = np.tile(np.array([1.0, 0, 0, 0, 0, 0], np.float32), (200, 1))  # wrong on every row
     logits[:40, 1] = 2  # right where people judged
     assert _temperatures(logits, rows)[0] > 1  # of those 40 alone it were far below
+
+
+def test_rows_too_few_to_be_halved_are_measured_with_the_temperature_of_all_and_the_card_says_so(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(7)
+    logits = random.normal(0, 2, (50, 6)).astype(np.float32)
+    rows = pd.DataFrame(np.eye(6, dtype=np.float32)[[random.choice(6, p=p) for p in softmax(logits)]], columns=TARGETS)
+    whole, of_others = _temperatures(3 * logits, rows.assign(source="own", group=[f"group {i}" for i in range(50)]))
+    assert whole == pytest.approx(3, rel=0.4)
+    assert of_others is None
+    own = prepared(tmp_path / "own")
+    build_bert(tmp_path / "base")
+    train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
+    assert "they have that temperature too, being too few to be halved" in (tmp_path / "bundle/README.md").read_text()
+
+
+def test_an_encoder_without_a_fast_tokenizer_may_teach_but_not_be_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = prepared(tmp_path / "own")
+    build_bertweet(tmp_path / "base")
+    train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    assert "base has no fast tokenizer (tokenizer.json): this run may teach others, but" in capsys.readouterr().err
+    with pytest.raises(ExportRefused, match=r"base has no fast tokenizer .* which a bundle needs; this run may teach"):
+        export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
+    assert ask(tmp_path / "run", ["so sunny"]).shape == (1, 6)
