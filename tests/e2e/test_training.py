@@ -160,6 +160,19 @@ def test_unusable_data_is_named(tmp_path: Path, name: str, content: str, said: s
     assert said in result.output
 
 
+def test_own_rows_that_would_pass_for_a_public_set_are_named(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "goemotions"
+    folder.mkdir()
+    for name in ("airline.jsonl", "emoint-together.jsonl", "own, varied.jsonl", "goemotions/train.jsonl"):
+        (tmp_path / name).write_bytes(corpus.read_bytes())
+    asked = [("--rows", tmp_path / "airline.jsonl"), ("--rows", tmp_path / "emoint-together.jsonl")]
+    asked += [("--unlabelled-rows", tmp_path / "own, varied.jsonl"), ("--dataset", folder)]
+    for option, path in asked:
+        result = invoke("prepare", option, path, "--out", tmp_path / "out")
+        assert result.exit_code == 1
+        assert f"{path}: {path.stem!r} is what rows of a public set are filed under; rename it" in result.output
+
+
 def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> None:
     invoke("prepare", "--rows", corpus, "--out", tmp_path)
     common = ("--prepared", tmp_path, "--out", tmp_path / "run")

@@ -94,8 +94,8 @@ def _rows(
     **given: Any,
 ) -> Iterator["Row"]:
     from training.data.hub import read_dataset
-    from training.data.sources import SOURCES
-    from training.data.tables import Columns, read_table
+    from training.data.sources import SOURCES, check_own
+    from training.data.tables import Columns, read_table, source_of
 
     columns = Columns(
         text=given["text_column"],
@@ -107,6 +107,10 @@ def _rows(
     )
     if sources and data is None:
         raise click.UsageError("name the folder of the public sets with --data (EMOTION_DATA)")
+    for path in (*own, *raw):
+        check_own(path, source_of(path))
+    if dataset and Path(dataset).is_dir():
+        check_own(Path(dataset), Path(dataset).name)
     for name in (*sources, *(["unlabelled"] if sources and given["unlabelled"] else [])):
         yield from SOURCES[name].read(data or Path())
     for path in own:

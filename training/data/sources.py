@@ -10,6 +10,7 @@ from training.data.merging import Conflicts
 from training.data.rows import Row
 from training.data.splits import Shares
 from training.data.tables import Columns, open_lines, read_table
+from training.errors import SettingUnfit
 
 _FOREIGN = "carries a label that is none of the six"
 
@@ -104,6 +105,18 @@ _UNLABELLED = {
 JUDGED_BY_PEOPLE = frozenset({"semeval", "tweeteval", "goemotions"})
 VARIED = ", varied"
 """Ends the name of a source whose texts are variations of the training texts of another."""
+
+
+def check_own(path: Path, source: str) -> None:
+    """The rows of an own file or folder must not pass for those of a public set: its credit, its rules.
+
+    Raises:
+        SettingUnfit: ``source``, what they would be filed under, is the name of one.
+    """
+    if source in SOURCES or source in _UNLABELLED or source.endswith(VARIED):
+        raise SettingUnfit(
+            f"{path}: {source!r} is what rows of a public set are filed under; rename it, e.g. my-{source}"
+        )
 
 
 def credit(source: str) -> tuple[str, str]:
