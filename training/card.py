@@ -36,7 +36,7 @@ _BEGAN_WITH_OTHERS = """\
 **Its weights began with a model of which nothing says that it learned from the same prepared rows: it may have seen
 test and validation rows.** This training saw no test row."""
 _TAUGHT_BY_OTHERS = """\
-**Nothing says that {teachers}, which taught it, learned from the same prepared rows alone: they may have seen test and
+**Nothing says that {teachers} learned from the same prepared rows alone: what taught it may have seen test and
 validation rows.**"""
 _HALVED = "each half of them has the temperature that the other half gives"
 _WHOLE = "they have that temperature too, being too few to be halved: their ECE is a little too good"
@@ -68,7 +68,8 @@ them. ECE: how far the confidence is from the share of right answers, after the 
 {figures}
 
 {test_rows} Validation rows chose the epoch and fitted the temperature; in the table
-{tempered}. Under a confidence of {abstain_threshold} it abstains: the label is still there, marked.
+{tempered}.
+Under a confidence of {abstain_threshold} it abstains: the label is still there, marked.
 {agreement}
 
 ## Data

@@ -110,6 +110,7 @@ def test_near_duplicates_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
     frame = pd.read_parquet(tmp_path / "prepared" / "rows.parquet")
     assert len(frame[["group", "split"]].drop_duplicates()) == frame["group"].nunique()
     assert (frame["group"].value_counts() == 4).all()
+    assert "Stratified by official split and class" in (tmp_path / "prepared" / "report.html").read_text()
 
 
 def test_unlabelled_copies_of_training_texts_of_an_official_split_are_not_learned_twice(
