@@ -71,7 +71,8 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
 
     The temperature is fitted on the validation rows in ``rows``, those judged by people where there are enough. The
     figures are of the served engine, on the test splits and on the validation rows, there of each half with the
-    temperature that the other half gives.
+    temperature that the other half gives, or of all with theirs where half of them are too few; the card
+    tells which.
 
     Raises:
         ExportRefused: less than 99 % of labels kept, more than 0.2 points of accuracy lost, or an answer changed with
@@ -104,18 +105,25 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
         fields["agreement"] = _agreement(engine, validation, candidate, temperature)
         fields["metrics"] = tuple(_metrics(engine, rows, validation, of_others))
         fields["profile"] = _profile(engine, rows)
-    return _write(folder, fields, candidate.files, golden, card=card(fields, rows, candidate.made))
+    told = card(fields, rows, candidate.made, halved=of_others is not None)
+    return _write(folder, fields, candidate.files, golden, card=told)
 
 
-def _temperatures(logits: NDArray[np.float32], validation: pd.DataFrame) -> tuple[float, NDArray[np.float64]]:
-    """The temperature that the validation rows give, and for each row ``[n]`` that of the half which it is not in."""
+def _temperatures(logits: NDArray[np.float32], validation: pd.DataFrame) -> tuple[float, NDArray[np.float64] | None]:
+    """The temperature that the validation rows give, and for each row ``[n]`` that of the half which it is not in.
+
+    None where half of the rows are too few to fit one.
+    """
     given = accepted(validation[TARGETS].to_numpy())
     halves = np.asarray(pd.util.hash_pandas_object(validation["group"], index=False) % 2 == 0)
     fit = validation["source"].isin(JUDGED_BY_PEOPLE).to_numpy()
     if min((fit & halves).sum(), (fit & ~halves).sum()) < LEAST_ROWS_TO_FIT:
         fit = np.ones_like(fit)
+    whole = best_temperature(logits[fit], given[fit])
+    if min((fit & halves).sum(), (fit & ~halves).sum()) < LEAST_ROWS_TO_FIT:
+        return whole, None
     of_half, of_other_half = (best_temperature(logits[fit & half], given[fit & half]) for half in (halves, ~halves))
-    return best_temperature(logits[fit], given[fit]), np.where(halves, of_other_half, of_half)
+    return whole, np.where(halves, of_other_half, of_half)
 
 
 def _write(
@@ -156,13 +164,13 @@ def _accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.float32]) 
 
 
 def _metrics(
-    engine: Engine, rows: pd.DataFrame, validation: pd.DataFrame, temperatures: NDArray[np.float64]
+    engine: Engine, rows: pd.DataFrame, validation: pd.DataFrame, temperatures: NDArray[np.float64] | None
 ) -> list[Metrics]:
     tests = rows[(rows["split"] == "test") & is_certain(rows)]
     found = []
     for split, held_out in (("validation", validation), ("test", tests)):
         probabilities = engine.predict_cleaned(list(held_out["cleaned"]))
-        if split == "validation":
+        if split == "validation" and temperatures is not None:
             probabilities = retempered(probabilities, engine.manifest.temperature, temperatures[:, None])
         for source, places in held_out.reset_index(drop=True).groupby("source").indices.items():
             if len(places) < LEAST_ROWS_OF_A_FIGURE:

@@ -26,12 +26,12 @@ def watched(
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[word]}"),
+        TextColumn("{task.fields[word]}", markup=False),
         console=console,
         transient=True,
     )
@@ -50,6 +50,8 @@ def _plain_lines(title: str, of: int, done: int, console: Console, clock: Callab
             left_s = (now_s - began_s) / (steps - done) * (of - steps)
             console.print(
                 f"{title} step {steps}/{of} {word}, {left_s:.0f} s left".replace(" ,", ","),
+                markup=False,
+                emoji=False,
                 highlight=False,
                 soft_wrap=True,
             )

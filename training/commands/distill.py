@@ -88,7 +88,7 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     for source, temperature in temperatures(rows, logits).items():
         shares = ", ".join(f"{path.name} {weight:.2f}" for path, weight in zip(teachers, weights[source], strict=True))
         click.echo(f"{source}: {shares}; temperature {temperature:.3f}")
-    lesson = replace(taught_lesson(rows, logits, learned), teachers=tuple(path.name for path in teachers))
+    lesson = replace(taught_lesson(rows, logits, learned), teachers=teachers)
     if student == "lstm":
         train_lstm(prepared, glove_path(glove, data), out, preset=preset, lesson=lesson, start=start, **chosen)
     else:
