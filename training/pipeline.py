@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from training.data.rows import TARGETS, accepted, read_rows, validation_rows
 from training.errors import DataUnreadable, SettingUnfit
 from training.files import replaced
 from training.lessons import Lesson, plain_lesson
+
+NO_VECTORS = "no word vectors; name them with --glove or --data, or a run or bundle with --start"
 
 
 def train_encoder(
@@ -69,6 +72,7 @@ def train_encoder(
     plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
     course = Course(learner, plan, accepted(grading))
     report = {"sizes": asdict(chosen), "history": course.take(run), "precision": str(learner.precision)}
+    report["libraries"] = {library: version(library) for library in ("torch", "transformers")}
     return _finish(
         run, course, {"kind": "encoder", "base": name, **_story(rows, lesson, prepared_sha256, start), **report}
     )
@@ -117,7 +121,7 @@ def train_lstm(
         texts = rows.loc[rows["split"].isin(("train", "unlabelled")), "cleaned"]
         begun = lstm_start.fresh(list(texts), glove, chosen)
     else:
-        raise DataUnreadable("no word vectors; name them with --glove or --data, or a run or bundle with --start")
+        raise DataUnreadable(NO_VECTORS)
     tokenizer = words.build_tokenizer(begun.vocabulary)
     tokenizer.enable_truncation(chosen.max_tokens)
     ids, held_out = (words.encode(tokenizer, part["cleaned"]) for part in (train, validation))
@@ -130,7 +134,7 @@ def train_lstm(
     learner = lstm_fitting.LstmFitting(begun.model, (ids, lesson.targets, lesson.weights), held_out, begun.sizes)
     plan = Plan(begun.sizes.epochs, begun.sizes.patience, begun.sizes.checkpoint_minutes)
     course = Course(learner, plan, accepted(grading))
-    report = {"sizes": asdict(begun.sizes), "history": course.take(run)}
+    report = {"sizes": asdict(begun.sizes), "history": course.take(run), "libraries": lstm.libraries()}
     return _finish(
         run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson, prepared_sha256, start), **report}
     )

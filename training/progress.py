@@ -1,13 +1,17 @@
 """How far a long step is: a bar on a terminal, a plain line now and then elsewhere. On standard error."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 PLAIN_LINE_EVERY_S = 15.0
+_ITEMS_A_STEP = 1000
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @contextmanager
@@ -22,6 +26,16 @@ def watched(
             yield lambda word: bar.update(task, advance=1, word=word)
     else:
         yield _plain_lines(title, of, done, console, clock)
+
+
+def worked(title: str, items: Sequence[A], do: Callable[[A], B]) -> list[B]:
+    """What ``do`` gives for each item, with a bar."""
+    done: list[B] = []
+    with watched(title, of=-(-len(items) // _ITEMS_A_STEP)) as advance:
+        for start in range(0, len(items), _ITEMS_A_STEP):
+            done += map(do, items[start : start + _ITEMS_A_STEP])
+            advance("")
+    return done
 
 
 def _bar(console: Console) -> Progress:

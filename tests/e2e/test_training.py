@@ -188,6 +188,24 @@ def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> Non
     assert "--source is of --prepared" in invoke("evaluate", tmp_path, "--data", corpus, "--source", "own").output
 
 
+def test_a_bundle_teaches_an_lstm_which_says_by_whom_and_with_what_it_was_made(
+    corpus: Path, glove: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    invoke("prepare", "--rows", corpus, "--out", tmp_path)
+    common = ("--student", "lstm", "--prepared", tmp_path, "--teacher", tiny_bundle, "--preset", "tiny", "--epochs", 1)
+    for vectors, said in (((), "no word vectors"), (("--glove", tmp_path / "none.txt"), "none.txt is missing")):
+        refused = invoke("distill", *common, *vectors, "--out", tmp_path / "refused")
+        assert said in refused.output
+        assert not (tmp_path / "refused").exists(), "the teachers are asked last"
+    taught = invoke("distill", *common, "--glove", glove, "--out", tmp_path / "run")
+    assert taught.exit_code == 0, taught.output
+    exported = invoke("export", "--prepared", tmp_path, "--run", tmp_path / "run", "--bundle", tmp_path / "bundle")
+    assert exported.exit_code == 0, exported.output
+    manifest = load_engine(tmp_path / "bundle").manifest
+    assert {"keras", "numpy", "onnxruntime"} <= set(manifest.libraries)
+    assert f"taught by {tiny_bundle.name}" in (tmp_path / "bundle" / "README.md").read_text()
+
+
 def test_shares_that_leave_nothing_and_a_path_of_no_use_are_named(corpus: Path, tmp_path: Path) -> None:
     shares = ("--val-share", 0.5, "--test-share", 0.5)
     assert "leave no row to train on" in invoke("prepare", "--rows", corpus, *shares, "--out", tmp_path).output

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from training.data.splits import Shares, check_classes, split_rows, without_leak
 from training.data.variations import with_variations
 from training.errors import TooFewRows
 from training.files import replaced
+from training.progress import worked
 from worker.inference.cleaning import clean, cleaner_id, has_words
 
 _MARKS = ("@", "#", r"&\w+;", "http", r"[^\x00-\x7f]", r"(\w)\1\1", "[A-Z]{3}", ":[)(DP]")
@@ -66,8 +68,11 @@ def prepare(rows: Iterable[Row], folder: Path, rules: Rules | None = None) -> di
     loaded = pd.DataFrame(rows, columns=list(Row._fields))
     if loaded.empty:
         raise TooFewRows("there is not one row in what was given; check the files and columns")
-    loaded = loaded.assign(cleaned=[clean(text) for text in loaded["text"]])
-    loaded = loaded.assign(group=[group_key(text, joins_copies=rules.joins_copies) for text in loaded["text"]])
+    texts = list(loaded["text"])
+    loaded = loaded.assign(
+        cleaned=worked("cleaning", texts, clean),
+        group=worked("looking for near-duplicates", texts, partial(group_key, joins_copies=rules.joins_copies)),
+    )
     report: dict[str, Any] = {"load": inspect(loaded)}
     frame, dropped = _drop_unusable(loaded)
     if frame.empty:
