@@ -19,7 +19,7 @@ WORDS = [PAD, UNKNOWN, *PLACEHOLDERS, *EVERYDAY.split()]
 GOLDEN = ("so happy today", "this is not a love song, I am angry")
 
 
-def build_tiny_bundle(folder: Path, *, seed: int = 7, version: str = "1") -> Path:
+def build_tiny_bundle(folder: Path, *, seed: int = 7, version: str = "1", temperature: float = 1.0) -> Path:
     """Write the bundle and return its folder; another ``seed`` gives another model."""
     random = np.random.default_rng(seed)
 
@@ -32,7 +32,7 @@ def build_tiny_bundle(folder: Path, *, seed: int = 7, version: str = "1") -> Pat
     layers = [Bidirectional(weights(w, u), weights(w, u)) for w, u in ((12, 8), (16, 8), (16, 6))]
     graph = build_lstm_graph(array(len(WORDS), 12).astype(np.float16), layers, array(12, 6), array(6))
     files = {"model.onnx": graph.SerializeToString(), "tokenizer.json": build_tokenizer(WORDS).to_str().encode()}
-    fields = manifest_fields("lstm", version=version, max_tokens=32, abstain_threshold=0.2)
+    fields = manifest_fields("lstm", version=version, max_tokens=32, abstain_threshold=0.2, temperature=temperature)
     write_bundle(folder, fields, files | {"golden.json": _golden([[1 / 6] * 6] * len(GOLDEN))})
     rows = load_engine(folder, check_golden=False).predict(GOLDEN)
     write_bundle(folder, fields, files | {"golden.json": _golden(rows.tolist())})

@@ -9,7 +9,14 @@ import torch
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoModel, BertConfig, MPNetConfig, PreTrainedTokenizerFast
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertweetTokenizer,
+    MPNetConfig,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
 
 from schemas.emotions import EMOTIONS
 from training.student import write_student
@@ -57,6 +64,27 @@ def build_mpnet(folder: Path, layers: int = 2) -> Any:
     model = AutoModel.from_config(config).eval()  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     return model
+
+
+def build_bertweet(folder: Path) -> None:
+    """A random RoBERTa under BERTweet's tokenizer, which has no fast form; its pieces are whole words and letters."""
+    folder.mkdir()
+    merges = [f"{word[0]} {word[1]} 1" for word in _ALL if word[:2].isalpha() and len(word) > 1]
+    (folder / "vocab.txt").write_text("".join(f"{word} 1\n" for word in _ALL))
+    (folder / "bpe.codes").write_text("\n".join(["#version: 0.2", *merges, ""]))
+    tokenizer = BertweetTokenizer(str(folder / "vocab.txt"), str(folder / "bpe.codes"))  # type: ignore[no-untyped-call]
+    tokenizer.save_pretrained(folder)
+    config = RobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=66,
+        pad_token_id=1,
+        type_vocab_size=1,
+    )
+    AutoModel.from_config(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
 
 
 def build_distilbert(folder: Path) -> None:

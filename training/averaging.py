@@ -54,7 +54,14 @@ def _story(runs: Sequence[Path], stories: Sequence[dict[str, Any]]) -> dict[str,
         for source, rows in story["learned"].items():
             learned[source] = max(rows, learned.get(source, 0))
     teachers = dict.fromkeys(teacher for story in stories for teacher in story["teachers"])
-    together = {"teachers": list(teachers), "learned": learned, "averaged": [run.name for run in runs], "history": []}
+    others = dict.fromkeys(name for story in stories for name in story.get("other_teachers", story["teachers"]))
+    together = {
+        "teachers": list(teachers),
+        "other_teachers": list(others),
+        "learned": learned,
+        "averaged": [run.name for run in runs],
+        "history": [],
+    }
     story = {**stories[-1], **together}
     differ = len({story.get("prepared_sha256") for story in stories}) > 1
     if differ:

@@ -33,8 +33,8 @@ def export_run(
         DataUnreadable: the prepared rows or the run are not there.
         FolderTaken: ``bundle`` holds something that is no bundle.
         SettingUnfit: ``frequent`` for an LSTM.
-        ExportRefused: the served model breaks a rule, not even fp32 keeps them all, there is no graph for this encoder,
-            or the run learned from other rows than the prepared ones.
+        ExportRefused: the served model breaks a rule, not even fp32 keeps them all, there is no graph or no fast
+            tokenizer for this encoder, or the run learned from other rows than the prepared ones.
     """
     if not may_be_written(bundle):
         raise FolderTaken(f"{bundle} holds something that is no bundle; name another folder with --bundle")
@@ -76,6 +76,11 @@ def _encoders(
     from training.graphs.encoder_graph import encoder_weights  # noqa: PLC0415 - as above
 
     tokenizer, model = load_run(run)
+    if not tokenizer.is_fast:
+        raise ExportRefused(
+            f"{made['base']} has no fast tokenizer (tokenizer.json), which a bundle needs; this run may teach another "
+            "(`distill`), export that one"
+        )
     sizes, config = EncoderSizes(**made["sizes"]), model.encoder.config
     ids = encode(tokenizer, list(validation_rows(rows)["cleaned"]), sizes.max_tokens)
     logits = predict_logits(model, ids, dtype=torch.float32)

@@ -35,6 +35,11 @@ _NO_SETTING = "checkpoint_minutes"
 _BEGAN_WITH_OTHERS = """\
 **Its weights began with a model of which nothing says that it learned from the same prepared rows: it may have seen
 test and validation rows.** This training saw no test row."""
+_TAUGHT_BY_OTHERS = """\
+**Nothing says that {teachers} learned from the same prepared rows alone: what taught it may have seen test and
+validation rows.**"""
+_HALVED = "each half of them has the temperature that the other half gives"
+_WHOLE = "they have that temperature too, being too few to be halved: their ECE is a little too good"
 _TEMPLATE = """\
 # {name} {version}
 
@@ -62,9 +67,9 @@ them. ECE: how far the confidence is from the share of right answers, after the 
 |---|---|---|---|---|---|
 {figures}
 
-{test_rows} Validation rows chose the epoch and fitted the temperature; in the table each half of
-them has the temperature that the other half gives. Under a confidence of {abstain_threshold} it abstains: the label
-is still there, marked.
+{test_rows} Validation rows chose the epoch and fitted the temperature; in the table
+{tempered}.
+Under a confidence of {abstain_threshold} it abstains: the label is still there, marked.
 {agreement}
 
 ## Data
@@ -98,13 +103,14 @@ docs/training.md of the project, the versions of the libraries in `manifest.json
 """
 
 
-def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any]) -> str:
+def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any], *, halved: bool) -> str:
     """The card as Markdown.
 
     Args:
         fields: of the manifest.
         rows: all prepared rows.
         made: what the run says of itself (``run.json``).
+        halved: whether each half of the validation rows was measured with the temperature of the other.
     """
     profile: Profile = fields["profile"]
     teachers: Sequence[str] = made.get("teachers", ())
@@ -121,7 +127,8 @@ def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any])
             "learned": _learned(made.get("learned", {})),
             "base": _base(fields["base_model"]),
             "teachers": f" It was taught by {' and '.join(teachers)}." if teachers else "",
-            "test_rows": _BEGAN_WITH_OTHERS if made.get("other_rows") else "Test rows took part in nothing.",
+            "test_rows": _test_rows(made),
+            "tempered": _HALVED if halved else _WHOLE,
             "averaged": f" Its weights are the mean of those of {len(averaged)} runs." if averaged else "",
             "shares": ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in shares),
             "p50": profile.tokens_per_tweet["p50"],
@@ -131,6 +138,14 @@ def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any])
             "settings": ", ".join(f"{key} {value}" for key, value in made["sizes"].items() if key != _NO_SETTING),
         }
     )
+
+
+def _test_rows(made: Mapping[str, Any]) -> str:
+    others: Sequence[str] = made.get("other_teachers", made.get("teachers", ()))
+    told = [_BEGAN_WITH_OTHERS] if made.get("other_rows") else []
+    if others:
+        told.append(_TAUGHT_BY_OTHERS.format(teachers=" and ".join(others)))
+    return " ".join(told) or "Test rows took part in nothing."
 
 
 def short_name(base: str) -> str:

@@ -66,6 +66,8 @@ class EncoderClassifier(nn.Module):
 def load_encoder(name: str) -> tuple[Any, EncoderClassifier]:
     """Tokenizer and classifier from a local folder or a Hub name; placeholders become tokens of their own.
 
+    The weights are float32 whatever they were saved in: smaller steps than those of halves are to be learned.
+
     Raises:
         DataUnreadable: the folder holds no model, or the Hub cannot be reached.
     """
@@ -80,7 +82,7 @@ def load_encoder(name: str) -> tuple[Any, EncoderClassifier]:
         ) from error
     if tokenizer.add_tokens(list(PLACEHOLDERS)):
         encoder.resize_token_embeddings(len(tokenizer))
-    return tokenizer, EncoderClassifier(encoder)
+    return tokenizer, EncoderClassifier(encoder.float())
 
 
 def freeze(encoder: Any, layers: int) -> None:
@@ -144,7 +146,7 @@ def save_encoder(run: Path, tokenizer: Any, model: EncoderClassifier) -> None:
 
 
 def load_run(run: Path) -> tuple[Any, EncoderClassifier]:
-    """Tokenizer and best weights of a run of `train distilbert`.
+    """Tokenizer and best weights of a run of `train distilbert`, in float32.
 
     Raises:
         DataUnreadable: there is none, or it is damaged.
@@ -163,7 +165,7 @@ def load_run(run: Path) -> tuple[Any, EncoderClassifier]:
         weights = torch.load(run / BEST_FILE, weights_only=True, map_location="cpu")
     except DAMAGE as error:
         raise DataUnreadable(f"{run / BEST_FILE} cannot be read; train this run anew") from error
-    model = EncoderClassifier(AutoModel.from_config(config))  # type: ignore[no-untyped-call]
+    model = EncoderClassifier(AutoModel.from_config(config).float())  # type: ignore[no-untyped-call]
     model.load_state_dict(weights)
     return tokenizer, model
 

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,6 +22,8 @@ from training.data.rows import TARGETS, accepted, is_certain
 from training.data.sources import JUDGED_BY_PEOPLE
 from training.errors import ExportRefused
 from training.metrics import figures
+from training.progress import watched
+from training.scoring import score
 from worker.inference.bundle import CARD_FILE, GOLDEN_FILE, write_bundle
 from worker.inference.engine import Engine, load_engine, softmax
 
@@ -28,6 +31,7 @@ LEAST_SAME_LABEL = 0.99
 MOST_ACCURACY_LOST = 0.002
 MOST_CHANGE_BY_REBATCHING = {"fp32": 1e-4, "bf16": 0.01, "int8": 0.01}
 LEAST_ROWS_OF_A_FIGURE = 30
+_TEXTS_ALONE = 300
 ABSTAIN_THRESHOLD = 0.4
 """The shipped bundles are less sure on half of the validation rows with none of the six, on one in 25 of the others."""
 _RUNTIME = {"lstm": "onnxruntime", "encoder": "openvino", "distilbert": "openvino"}
@@ -71,7 +75,8 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
 
     The temperature is fitted on the validation rows in ``rows``, those judged by people where there are enough. The
     figures are of the served engine, on the test splits and on the validation rows, there of each half with the
-    temperature that the other half gives.
+    temperature that the other half gives, or of all with theirs where half of them are too few; the card
+    tells which.
 
     Raises:
         ExportRefused: less than 99 % of labels kept, more than 0.2 points of accuracy lost, or an answer changed with
@@ -90,7 +95,10 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
         "temperature": temperature,
         "abstain_threshold": ABSTAIN_THRESHOLD,
         "architecture": candidate.architecture,
-        "libraries": {name: version(name) for name in ("numpy", _RUNTIME[candidate.kind], "tokenizers")},
+        "libraries": {
+            **candidate.made.get("libraries", {}),
+            **{name: version(name) for name in ("numpy", _RUNTIME[candidate.kind], "tokenizers")},
+        },
     }
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft"
@@ -104,18 +112,25 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
         fields["agreement"] = _agreement(engine, validation, candidate, temperature)
         fields["metrics"] = tuple(_metrics(engine, rows, validation, of_others))
         fields["profile"] = _profile(engine, rows)
-    return _write(folder, fields, candidate.files, golden, card=card(fields, rows, candidate.made))
+    told = card(fields, rows, candidate.made, halved=of_others is not None)
+    return _write(folder, fields, candidate.files, golden, card=told)
 
 
-def _temperatures(logits: NDArray[np.float32], validation: pd.DataFrame) -> tuple[float, NDArray[np.float64]]:
-    """The temperature that the validation rows give, and for each row ``[n]`` that of the half which it is not in."""
+def _temperatures(logits: NDArray[np.float32], validation: pd.DataFrame) -> tuple[float, NDArray[np.float64] | None]:
+    """The temperature that the validation rows give, and for each row ``[n]`` that of the half which it is not in.
+
+    None where half of the rows are too few to fit one.
+    """
     given = accepted(validation[TARGETS].to_numpy())
     halves = np.asarray(pd.util.hash_pandas_object(validation["group"], index=False) % 2 == 0)
     fit = validation["source"].isin(JUDGED_BY_PEOPLE).to_numpy()
     if min((fit & halves).sum(), (fit & ~halves).sum()) < LEAST_ROWS_TO_FIT:
         fit = np.ones_like(fit)
+    whole = best_temperature(logits[fit], given[fit])
+    if min((fit & halves).sum(), (fit & ~halves).sum()) < LEAST_ROWS_TO_FIT:
+        return whole, None
     of_half, of_other_half = (best_temperature(logits[fit & half], given[fit & half]) for half in (halves, ~halves))
-    return best_temperature(logits[fit], given[fit]), np.where(halves, of_other_half, of_half)
+    return whole, np.where(halves, of_other_half, of_half)
 
 
 def _write(
@@ -127,28 +142,37 @@ def _write(
 
 def _agreement(engine: Engine, validation: pd.DataFrame, candidate: Candidate, temperature: float) -> Agreement:
     cleaned = list(validation["cleaned"])
-    served = engine.predict_cleaned(cleaned)
+    served = score(engine.predict_cleaned, cleaned, "validation rows")
     whole = softmax(candidate.logits / temperature)
     order = np.random.default_rng(13).permutation(len(cleaned))
-    again = np.empty_like(served)
-    for start in range(0, len(order), 7):
-        rows = order[start : start + 7]
-        again[rows] = engine.predict_cleaned([cleaned[i] for i in rows])
+    alone, among_others = order[:_TEXTS_ALONE], _rebatched(engine, cleaned, order, 7)
+    again = np.concatenate([among_others, _rebatched(engine, cleaned, alone, 1)])
+    before = served[np.concatenate([order, alone])]
     truth = validation[TARGETS].to_numpy()
     agreement = Agreement(
         rows=len(cleaned),
         same_label=float((served.argmax(1) == whole.argmax(1)).mean()),
         accuracy_lost=float(_accuracy(whole, truth) - _accuracy(served, truth)),
         max_probability_change=float(np.abs(served - whole).max()),
-        flipped_by_rebatching=int((served.argmax(1) != again.argmax(1)).sum()),
-        max_change_by_rebatching=float(np.abs(served - again).max()),
+        flipped_by_rebatching=int((before.argmax(1) != again.argmax(1)).sum()),
+        max_change_by_rebatching=float(np.abs(before - again).max()),
     )
     bound = MOST_CHANGE_BY_REBATCHING[candidate.precision]
     if agreement.same_label < LEAST_SAME_LABEL or agreement.accuracy_lost > MOST_ACCURACY_LOST:
         raise ExportRefused(f"{candidate.precision} changes the model too much: {agreement}; use a finer precision")
-    if agreement.max_change_by_rebatching > bound:
-        raise ExportRefused(f"answers depend on the batch: {agreement}; {bound} is allowed")
+    if agreement.flipped_by_rebatching or agreement.max_change_by_rebatching > bound:
+        raise ExportRefused(f"answers depend on the batch: {agreement}; no other label and {bound} are allowed")
     return agreement
+
+
+def _rebatched(engine: Engine, cleaned: Sequence[str], order: NDArray[np.intp], size: int) -> NDArray[np.float32]:
+    """The answers in ``order``, each batch of ``size`` asked by itself."""
+    answers = []
+    with watched(f"batches of {size}", of=-(-len(order) // size)) as advance:
+        for start in range(0, len(order), size):
+            answers.append(engine.predict_cleaned([cleaned[i] for i in order[start : start + size]]))
+            advance("")
+    return np.concatenate(answers)
 
 
 def _accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
@@ -156,13 +180,13 @@ def _accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.float32]) 
 
 
 def _metrics(
-    engine: Engine, rows: pd.DataFrame, validation: pd.DataFrame, temperatures: NDArray[np.float64]
+    engine: Engine, rows: pd.DataFrame, validation: pd.DataFrame, temperatures: NDArray[np.float64] | None
 ) -> list[Metrics]:
     tests = rows[(rows["split"] == "test") & is_certain(rows)]
     found = []
     for split, held_out in (("validation", validation), ("test", tests)):
-        probabilities = engine.predict_cleaned(list(held_out["cleaned"]))
-        if split == "validation":
+        probabilities = score(engine.predict_cleaned, list(held_out["cleaned"]), f"{split} rows")
+        if split == "validation" and temperatures is not None:
             probabilities = retempered(probabilities, engine.manifest.temperature, temperatures[:, None])
         for source, places in held_out.reset_index(drop=True).groupby("source").indices.items():
             if len(places) < LEAST_ROWS_OF_A_FIGURE:

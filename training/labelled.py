@@ -48,7 +48,7 @@ def from_file(path: Path, columns: Columns, names: Names) -> Labelled:
         TooFewRows: none of them carries one of the six.
         DataUnreadable, LabelsUnknown: the file does not fit.
     """
-    rows = list(read_table(path, replace(columns, split="")))
+    rows = list(read_table(path, replace(columns, split=None)))
     check_known(((row.source, row.labels) for row in rows), names)
     pairs = [(row.text, target_of(row.labels, names)) for row in rows if row.labels is not None]
     return _labelled(str(path), [(text, target) for text, target in pairs if target is not None])

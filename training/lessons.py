@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -41,13 +42,13 @@ class Lesson:
         learned: bool ``[rows]``, which of the prepared rows.
         targets: float32 ``[learned, 6]``, each sums to 1.
         weights: float32 ``[learned]``.
-        teachers: names of those whose soft labels are in the targets.
+        teachers: folders of those whose soft labels are in the targets.
     """
 
     learned: NDArray[np.bool_]
     targets: Soft
     weights: NDArray[np.float32]
-    teachers: tuple[str, ...] = ()
+    teachers: tuple[Path, ...] = ()
 
 
 def plain_lesson(rows: pd.DataFrame) -> Lesson:

@@ -1,6 +1,7 @@
 """The LSTM in Keras: frozen GloVe, three bidirectional layers, softmax over six."""
 
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
 from typing import Any
 
 import keras
@@ -36,6 +37,12 @@ PRESETS = {
     "reference": LstmSizes(units=(256, 128, 128)),
     "tiny": LstmSizes((8, 8, 8), epochs=2),
 }
+
+
+def libraries() -> dict[str, str]:
+    """What trains it, with versions; TensorFlow comes as a package of several names."""
+    names = ("keras", packages_distributions()["tensorflow"][0])
+    return {name: version(name) for name in names}
 
 
 class PartlyFrozenEmbedding(keras.layers.Layer):

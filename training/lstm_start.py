@@ -61,7 +61,7 @@ def from_bundle(folder: Path, sizes: LstmSizes) -> Start:
 
     Raises:
         InferenceError: the bundle is missing, tampered with or unfit.
-        DataUnreadable: it holds no LSTM of this project.
+        DataUnreadable: it holds no LSTM of this project, or one whose words and vectors differ in number.
     """
     manifest = read_bundle(folder).manifest
     if manifest.kind != "lstm":
@@ -73,6 +73,12 @@ def from_bundle(folder: Path, sizes: LstmSizes) -> Start:
         raise DataUnreadable(f"{folder / GRAPH_FILE}: {error}; start from a bundle of `training export`") from error
     places: dict[str, int] = Tokenizer.from_file(str(folder / TOKENIZER_FILE)).get_vocab()
     vocabulary = sorted(places, key=lambda word: places[word])
+    if len(vocabulary) != len(weights.embedding):
+        raise DataUnreadable(
+            f"{folder / TOKENIZER_FILE} holds {len(vocabulary)} words, {GRAPH_FILE} has vectors of "
+            f"{len(weights.embedding)}: a word stands there twice; train anew from its --glove file, or start from "
+            "another bundle"
+        )
     trained = words.count_trained(vocabulary)
     sizes = replace(sizes, units=(first, second, third))
     model = build_model(_frozen_rows(weights.embedding, trained), trained, sizes)

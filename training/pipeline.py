@@ -1,8 +1,10 @@
 """From prepared rows to a run folder; the commands call these."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from training.data.rows import TARGETS, accepted, read_rows, validation_rows
 from training.errors import DataUnreadable, SettingUnfit
 from training.files import replaced
 from training.lessons import Lesson, plain_lesson
+
+NO_VECTORS = "no word vectors; name them with --glove or --data, or a run or bundle with --start"
 
 
 def train_encoder(
@@ -49,6 +53,9 @@ def train_encoder(
     lesson = lesson or plain_lesson(rows)
     torch.manual_seed(chosen.seed)
     tokenizer, model = load_encoder(name)
+    if not tokenizer.is_fast:
+        told = f"{name} has no fast tokenizer (tokenizer.json): this run may teach others, but cannot be exported"
+        print(told, file=sys.stderr)  # noqa: T201 - before hours of work
     if start is not None:
         from training.encoder_start import begin_with  # noqa: PLC0415 - OpenVINO
 
@@ -65,6 +72,7 @@ def train_encoder(
     plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
     course = Course(learner, plan, accepted(grading))
     report = {"sizes": asdict(chosen), "history": course.take(run), "precision": str(learner.precision)}
+    report["libraries"] = {library: version(library) for library in ("torch", "transformers")}
     return _finish(
         run, course, {"kind": "encoder", "base": name, **_story(rows, lesson, prepared_sha256, start), **report}
     )
@@ -113,7 +121,7 @@ def train_lstm(
         texts = rows.loc[rows["split"].isin(("train", "unlabelled")), "cleaned"]
         begun = lstm_start.fresh(list(texts), glove, chosen)
     else:
-        raise DataUnreadable("no word vectors; name them with --glove or --data, or a run or bundle with --start")
+        raise DataUnreadable(NO_VECTORS)
     tokenizer = words.build_tokenizer(begun.vocabulary)
     tokenizer.enable_truncation(chosen.max_tokens)
     ids, held_out = (words.encode(tokenizer, part["cleaned"]) for part in (train, validation))
@@ -126,7 +134,7 @@ def train_lstm(
     learner = lstm_fitting.LstmFitting(begun.model, (ids, lesson.targets, lesson.weights), held_out, begun.sizes)
     plan = Plan(begun.sizes.epochs, begun.sizes.patience, begun.sizes.checkpoint_minutes)
     course = Course(learner, plan, accepted(grading))
-    report = {"sizes": asdict(begun.sizes), "history": course.take(run)}
+    report = {"sizes": asdict(begun.sizes), "history": course.take(run), "libraries": lstm.libraries()}
     return _finish(
         run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson, prepared_sha256, start), **report}
     )
@@ -134,8 +142,8 @@ def train_lstm(
 
 def _rows(prepared: Path, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
     """The rows of ``sources``, and the `fingerprint` of all."""
-    sha256 = fingerprint(read_rows(prepared))
-    return read_rows(prepared, sources), sha256
+    rows = read_rows(prepared)
+    return (read_rows(prepared, sources) if sources else rows), fingerprint(rows)
 
 
 def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str, Any]:
@@ -146,14 +154,22 @@ def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str,
 def _story(rows: pd.DataFrame, lesson: Lesson, prepared_sha256: str, start: Path | None) -> dict[str, Any]:
     """What a run says of its rows and teachers, for the model card and `export`."""
     learned = {str(source): int(n) for source, n in rows.loc[lesson.learned, "source"].value_counts().items()}
-    before = read_run(start) if start is not None and (start / RUN_FILE).exists() else {}
     return {
-        "teachers": list(lesson.teachers),
+        "teachers": [teacher.name for teacher in lesson.teachers],
+        "other_teachers": [t.name for t in lesson.teachers if _may_know_others(t, prepared_sha256)],
         "learned": learned,
         "prepared_sha256": prepared_sha256,
-        "other_rows": start is not None
-        and (before.get("prepared_sha256") != prepared_sha256 or bool(before.get("other_rows"))),
+        "other_rows": start is not None and _may_know_others(start, prepared_sha256),
     }
+
+
+def _may_know_others(model: Path, prepared_sha256: str) -> bool:
+    """Whether nothing says that a run, bundle or checkpoint, and all that taught it, learned from these rows alone."""
+    if not (model / RUN_FILE).exists():
+        return True
+    made = read_run(model)
+    other_teachers = made.get("other_teachers", made.get("teachers"))  # older runs do not say what theirs knew
+    return made.get("prepared_sha256") != prepared_sha256 or bool(made.get("other_rows") or other_teachers)
 
 
 def _finish(run: Path, course: Course[Any], report: dict[str, Any]) -> dict[str, Any]:

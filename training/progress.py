@@ -1,13 +1,17 @@
 """How far a long step is: a bar on a terminal, a plain line now and then elsewhere. On standard error."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 PLAIN_LINE_EVERY_S = 15.0
+_ITEMS_A_STEP = 1000
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @contextmanager
@@ -24,14 +28,24 @@ def watched(
         yield _plain_lines(title, of, done, console, clock)
 
 
+def worked(title: str, items: Sequence[A], do: Callable[[A], B]) -> list[B]:
+    """What ``do`` gives for each item, with a bar."""
+    done: list[B] = []
+    with watched(title, of=-(-len(items) // _ITEMS_A_STEP)) as advance:
+        for start in range(0, len(items), _ITEMS_A_STEP):
+            done += map(do, items[start : start + _ITEMS_A_STEP])
+            advance("")
+    return done
+
+
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[word]}"),
+        TextColumn("{task.fields[word]}", markup=False),
         console=console,
         transient=True,
     )
@@ -50,6 +64,8 @@ def _plain_lines(title: str, of: int, done: int, console: Console, clock: Callab
             left_s = (now_s - began_s) / (steps - done) * (of - steps)
             console.print(
                 f"{title} step {steps}/{of} {word}, {left_s:.0f} s left".replace(" ,", ","),
+                markup=False,
+                emoji=False,
                 highlight=False,
                 soft_wrap=True,
             )

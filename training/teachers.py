@@ -117,7 +117,7 @@ def _ask_checkpoint(path: Path, cleaned: list[str]) -> Logits:
         raise TeacherUnfit(f"{path} labels {', '.join(names)}, not {', '.join(EMOTIONS)}; set id2label in its config")
     if missing := sorted(loading["missing_keys"]):
         raise TeacherUnfit(f"{path} has no weights for {', '.join(missing[:3])}: it was not fine-tuned; train it first")
-    model.eval()
+    model.float().eval()
     ids = encode(tokenizer, cleaned, _MAX_TOKENS)
     order = [names.index(emotion) for emotion in EMOTIONS]
     rows = []

@@ -67,7 +67,8 @@ def build_vocabulary(cleaned: Iterable[str], glove: list[str], *, frequent: int)
     """The vocabulary and, of it, the words that get trainable rows.
 
     All of GloVe's ``frequent`` most frequent words, and the rarer ones that occur in the training texts. Trainable:
-    padding-free special tokens, our placeholders, and the one-letter words that GloVe's file lacks.
+    padding-free special tokens, our placeholders, and the one-letter words that GloVe's file lacks. No word stands in
+    it twice: files made of tweets hold ``<user>`` and ``<url>`` too, whose vectors are left for those that are learned.
     """
     tokenizer = build_tokenizer([PAD, UNKNOWN])
     seen = Counter(word for text in cleaned for word in _split(tokenizer, text))
@@ -76,7 +77,7 @@ def build_vocabulary(cleaned: Iterable[str], glove: list[str], *, frequent: int)
     trained = [UNKNOWN, *PLACEHOLDERS, *one_letter]
     common = glove[:frequent]
     rare = [word for word in glove[frequent:] if seen[word] >= LEAST_OF_A_WORD]
-    return [PAD, *trained, *common, *rare], trained
+    return list(dict.fromkeys((PAD, *trained, *common, *rare))), trained
 
 
 def count_trained(vocabulary: list[str]) -> int:
@@ -120,7 +121,7 @@ def _scores(vocabulary: list[str]) -> list[float]:
 
 def initial_rows(vocabulary: list[str], glove: list[str], vectors: NDArray[np.float16]) -> NDArray[np.float16]:
     """Float16 ``[vocabulary, 100]``: GloVe's vectors, zeros for padding and for the words that are to be trained."""
-    place = {word: index for index, word in enumerate(glove)}
+    place = {word: index for index, word in enumerate(glove) if word not in (PAD, UNKNOWN, *PLACEHOLDERS)}
     rows = np.zeros((len(vocabulary), vectors.shape[1]), np.float16)
     for index, word in enumerate(vocabulary):
         if word in place:

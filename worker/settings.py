@@ -1,5 +1,6 @@
 """All settings, each once: its name, default, environment variable and help text."""
 
+import os
 import re
 import ssl
 from pathlib import Path
@@ -23,6 +24,11 @@ _SERVER = re.compile(r"(?:[^\s:/,\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5})
 _PORTS = range(1, 65_536)
 _READER_GROUP = "tweet-emotions-reader"
 """librdkafka wants a name. Nobody joins it and nothing is committed to it, so nobody needs a right to it."""
+
+
+def heaps_are_set() -> bool:
+    """Whether glibc's own variable says how many heaps threads may have."""
+    return "MALLOC_ARENA_MAX" in os.environ
 
 
 def read_secret(path: Path, setting: str) -> str:
@@ -167,7 +173,9 @@ class WorkerSettings(BaseSettings):
     http_port: int = Field(6066, ge=0, le=65535, description="port of the HTTP side")
     http_token_file: Path | None = Field(None, description="file with a bearer token that HTTP requests must carry")
     max_batch: int = Field(128, gt=0, description="tweets in a micro-batch at most")
-    max_wait_s: float = Field(0.002, gt=0, description="seconds a tweet waits for its batch to fill at most")
+    max_wait_s: float = Field(
+        0.002, gt=0, description="seconds a tweet waits for its batch to fill, if no batch is on its way"
+    )
     threads: int | None = Field(None, gt=0, description="threads of the engine; default: the cores of this process")
     cache_entries: int = Field(
         65_536, ge=0, description="texts whose answers are kept, so that repeats are not scored again; 0: none"

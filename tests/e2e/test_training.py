@@ -107,12 +107,26 @@ def test_near_duplicates_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
     for mood in MOODS:
         for _ in range(60):
             text = tweet(shuffler, mood)
-            rows += [{"text": text, "label": mood}, {"text": f"@someone {text} #tag{len(rows)}", "label": mood}]
+            copies = (text, f"@someone {text} #tag{len(rows)}", f"RT @someone: {text}", f"{text} \U0001f62d")
+            rows += [{"text": copy, "label": mood} for copy in copies]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     invoke("prepare", "--rows", path, "--out", tmp_path / "prepared")
     frame = pd.read_parquet(tmp_path / "prepared" / "rows.parquet")
     assert len(frame[["group", "split"]].drop_duplicates()) == frame["group"].nunique()
-    assert (frame["group"].value_counts() == 2).all()
+    assert (frame["group"].value_counts() == 4).all()
+    assert "Stratified by official split and class" in (tmp_path / "prepared" / "report.html").read_text()
+
+
+def test_unlabelled_copies_of_training_texts_of_an_official_split_are_not_learned_twice(
+    corpus: Path, tmp_path: Path
+) -> None:
+    lines = [json.loads(line) for line in corpus.read_text().splitlines()]
+    official, raw, texts = tmp_path / "official.jsonl", tmp_path / "raw.jsonl", [line["text"] for line in lines[:20]]
+    official.write_text("".join(json.dumps(line | {"split": "train"}) + "\n" for line in lines))
+    raw.write_text("".join(json.dumps({"text": text}) + "\n" for text in [*texts, "nothing like it"]))
+    invoke("prepare", "--rows", official, "--unlabelled-rows", raw, "--val-share", 0.2, "--out", tmp_path / "prepared")
+    frame = pd.read_parquet(tmp_path / "prepared" / "rows.parquet")
+    assert frame.loc[frame["split"] == "unlabelled", "text"].tolist() == ["nothing like it"]
 
 
 def test_equal_texts_of_a_set_with_an_official_split_and_of_one_without_become_one(
@@ -167,6 +181,19 @@ def test_unusable_data_is_named(tmp_path: Path, name: str, content: str, said: s
     assert said in result.output
 
 
+def test_own_rows_that_would_pass_for_a_public_set_are_named(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "goemotions"
+    folder.mkdir()
+    for name in ("airline.jsonl", "emoint-together.jsonl", "own, varied.jsonl", "goemotions/train.jsonl"):
+        (tmp_path / name).write_bytes(corpus.read_bytes())
+    asked = [("--rows", tmp_path / "airline.jsonl"), ("--rows", tmp_path / "emoint-together.jsonl")]
+    asked += [("--unlabelled-rows", tmp_path / "own, varied.jsonl"), ("--dataset", folder)]
+    for option, path in asked:
+        result = invoke("prepare", option, path, "--out", tmp_path / "out")
+        assert result.exit_code == 1
+        assert f"{path}: {path.stem!r} is what rows of a public set are filed under; rename it" in result.output
+
+
 def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> None:
     invoke("prepare", "--rows", corpus, "--out", tmp_path)
     common = ("--prepared", tmp_path, "--out", tmp_path / "run")
@@ -179,6 +206,24 @@ def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> Non
     assert "--glove is a setting of an LSTM" in taught.output
     assert "--split is of --prepared" in invoke("evaluate", tmp_path, "--data", corpus, "--split", "val").output
     assert "--source is of --prepared" in invoke("evaluate", tmp_path, "--data", corpus, "--source", "own").output
+
+
+def test_a_bundle_teaches_an_lstm_which_says_by_whom_and_with_what_it_was_made(
+    corpus: Path, glove: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    invoke("prepare", "--rows", corpus, "--out", tmp_path)
+    common = ("--student", "lstm", "--prepared", tmp_path, "--teacher", tiny_bundle, "--preset", "tiny", "--epochs", 1)
+    for vectors, said in (((), "no word vectors"), (("--glove", tmp_path / "none.txt"), "none.txt is missing")):
+        refused = invoke("distill", *common, *vectors, "--out", tmp_path / "refused")
+        assert said in refused.output
+        assert not (tmp_path / "refused").exists(), "the teachers are asked last"
+    taught = invoke("distill", *common, "--glove", glove, "--out", tmp_path / "run")
+    assert taught.exit_code == 0, taught.output
+    exported = invoke("export", "--prepared", tmp_path, "--run", tmp_path / "run", "--bundle", tmp_path / "bundle")
+    assert exported.exit_code == 0, exported.output
+    manifest = load_engine(tmp_path / "bundle").manifest
+    assert {"keras", "numpy", "onnxruntime"} <= set(manifest.libraries)
+    assert f"taught by {tiny_bundle.name}" in (tmp_path / "bundle" / "README.md").read_text()
 
 
 def test_shares_that_leave_nothing_and_a_path_of_no_use_are_named(corpus: Path, tmp_path: Path) -> None:

@@ -72,15 +72,19 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     import numpy as np
 
     from training.data.rows import read_rows
+    from training.errors import DataUnreadable
     from training.files import refuse_bundle
     from training.lessons import blend, taught_lesson, taught_rows, temperatures
-    from training.pipeline import train_encoder, train_lstm
+    from training.pipeline import NO_VECTORS, train_encoder, train_lstm
     from training.teachers import teach
 
     chosen = given(**sizes)
     named_glove = glove if context.get_parameter_source("glove") is ParameterSource.COMMANDLINE else None
     refuse_settings_of_another(student, chosen | given(base=base, preset=preset, glove=named_glove))
     refuse_bundle(out)
+    vectors = glove_path(glove, data)
+    if student == "lstm" and start is None and (vectors is None or not vectors.exists()):
+        raise DataUnreadable(NO_VECTORS if vectors is None else f"{vectors} is missing; name another file with --glove")
     rows = read_rows(prepared)
     learned = taught_rows(rows, unlabelled_share)
     answers = teach(teachers, rows, learned | np.asarray(rows["split"] == "val"), out / "teachers")
@@ -88,8 +92,8 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
     for source, temperature in temperatures(rows, logits).items():
         shares = ", ".join(f"{path.name} {weight:.2f}" for path, weight in zip(teachers, weights[source], strict=True))
         click.echo(f"{source}: {shares}; temperature {temperature:.3f}")
-    lesson = replace(taught_lesson(rows, logits, learned), teachers=tuple(path.name for path in teachers))
+    lesson = replace(taught_lesson(rows, logits, learned), teachers=teachers)
     if student == "lstm":
-        train_lstm(prepared, glove_path(glove, data), out, preset=preset, lesson=lesson, start=start, **chosen)
+        train_lstm(prepared, vectors, out, preset=preset, lesson=lesson, start=start, **chosen)
     else:
         train_encoder(prepared, base or DEFAULT_BASE, out, lesson=lesson, start=start, **chosen)

@@ -102,10 +102,13 @@ def glove_path(glove: Path | None, data: Path | None) -> Path | None:
 
 
 def wide_console() -> "Console":
-    """Standard output for tables; wide where it is no terminal, so that a log holds whole cells."""
+    """Standard output for tables; wide where it is no terminal, so that a log holds whole cells.
+
+    Brackets and colons in the names of files and sources are no markup and no emoji.
+    """
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = 160
     return console

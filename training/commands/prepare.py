@@ -66,6 +66,7 @@ def prepare(out: Path, **given: Any) -> None:
         names=read_names(given["mapping"]) if given["mapping"] else USUAL,
         shares=replace(mix.shares, **{name: value for name, value in shares.items() if value is not None}),
         conflicts=mix.conflicts,
+        joins_copies=mix.joins_copies,
         empty_classes=given["allow_empty_classes"] or mix.classes < 6,
         variations=given["variations"],
     )
@@ -80,7 +81,7 @@ def _mix(**given: Any) -> "Mix":
 
     if given["mix"] or not (given["own"] or given["raw"] or given["dataset"] or given["data"] is None):
         return MIXED[given["mix"] or "product"]
-    return Mix((), Shares(test=TEST_SHARE_OF_OWN_ROWS))
+    return Mix((), Shares(test=TEST_SHARE_OF_OWN_ROWS), joins_copies=True)
 
 
 def _rows(
@@ -93,8 +94,8 @@ def _rows(
     **given: Any,
 ) -> Iterator["Row"]:
     from training.data.hub import read_dataset
-    from training.data.sources import SOURCES
-    from training.data.tables import Columns, read_table
+    from training.data.sources import SOURCES, check_own
+    from training.data.tables import Columns, read_table, source_of
 
     columns = Columns(
         text=given["text_column"],
@@ -106,6 +107,10 @@ def _rows(
     )
     if sources and data is None:
         raise click.UsageError("name the folder of the public sets with --data (EMOTION_DATA)")
+    for path in (*own, *raw):
+        check_own(path, source_of(path))
+    if dataset and Path(dataset).is_dir():
+        check_own(Path(dataset), Path(dataset).name)
     for name in (*sources, *(["unlabelled"] if sources and given["unlabelled"] else [])):
         yield from SOURCES[name].read(data or Path())
     for path in own:

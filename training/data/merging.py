@@ -14,14 +14,23 @@ Conflicts = Literal["mean", "first"]
 _ASIDES = re.compile(r"[@#]\w+|https?://\S+")
 _PLACEHOLDERS = re.compile("|".join(PLACEHOLDERS))
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
+_RETWEET = re.compile(r"(?:\s*rt\s*(?:@\w+|<user>)(?:\s*:)?)+", re.IGNORECASE)
+_EMOJI = re.compile(r"(?<!\S):[a-z0-9][a-z0-9 '.,!()&-]*:(?!\S)")
+"""As `clean` names one."""
 
 
-def group_key(text: str) -> str:
+def group_key(text: str, *, joins_copies: bool = False) -> str:
     """What near-duplicates share: the cleaned words without hashtags, mentions and URLs.
 
-    A text that is nothing else keeps all its words, one without Latin letters and digits is its own key.
+    With ``joins_copies`` retweets and copies with other emoji share it too. A text that is nothing else keeps all its
+    words, one without Latin letters and digits is its own key.
     """
-    cleaned = clean(_ASIDES.sub(" ", unicodedata.normalize("NFKC", text)))
+    plain = unicodedata.normalize("NFKC", text)
+    if joins_copies and (retweet := _RETWEET.match(plain)):
+        plain = plain[retweet.end() :]
+    cleaned = clean(_ASIDES.sub(" ", plain))
+    if joins_copies:
+        cleaned = _EMOJI.sub(" ", cleaned)
     bare = _NOT_WORD.sub(" ", _PLACEHOLDERS.sub(" ", cleaned)).strip()
     if len(bare) > 8:
         return bare
@@ -46,3 +55,9 @@ def one_row_a_text(
     rules = {"text": "first", "group": "first", "source": "first", **dict.fromkeys(TARGETS, conflicts)}
     merged = grouped.agg(rules)
     return merged.reset_index().drop(columns="each"), conflicting
+
+
+def without_unlabelled_copies(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows without the unlabelled ones whose cleaned text stands in train, where it is learned already."""
+    learned = frame["cleaned"].isin(set(frame.loc[frame["split"] == "train", "cleaned"]))
+    return frame[~(learned & (frame["split"] == "unlabelled"))]

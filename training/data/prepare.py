@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ import pandas as pd
 from schemas.emotions import EMOTIONS
 from training.data.inspection import inspect, lengths
 from training.data.labels import USUAL, Names, check_known, target_of
-from training.data.merging import Conflicts, group_key, one_row_a_text
+from training.data.merging import Conflicts, group_key, one_row_a_text, without_unlabelled_copies
 from training.data.rows import REPORT_FILE, ROWS_FILE, SPLITS, TARGETS, Row, is_certain
 from training.data.sources import JUDGED_BY_PEOPLE, credit
 from training.data.splits import Shares, check_classes, split_rows, without_leaks
 from training.data.variations import with_variations
 from training.errors import TooFewRows
 from training.files import replaced
+from training.progress import worked
 from worker.inference.cleaning import clean, cleaner_id, has_words
 
 _MARKS = ("@", "#", r"&\w+;", "http", r"[^\x00-\x7f]", r"(\w)\1\1", "[A-Z]{3}", ":[)(DP]")
@@ -34,6 +36,7 @@ class Rules:
     Attributes:
         names: what foreign labels stand for.
         judged: sources whose labels go before those of others, as people gave them.
+        joins_copies: whether retweets and copies with other emoji are near-duplicates (`group_key`).
         empty_classes: whether some of the six may have no row at all.
         variations: how many unlabelled ones of each training text are made.
     """
@@ -42,6 +45,7 @@ class Rules:
     shares: Shares = field(default_factory=Shares)
     conflicts: Conflicts = "mean"
     judged: frozenset[str] = JUDGED_BY_PEOPLE
+    joins_copies: bool = True
     empty_classes: bool = False
     variations: int = 0
 
@@ -64,8 +68,11 @@ def prepare(rows: Iterable[Row], folder: Path, rules: Rules | None = None) -> di
     loaded = pd.DataFrame(rows, columns=list(Row._fields))
     if loaded.empty:
         raise TooFewRows("there is not one row in what was given; check the files and columns")
-    loaded = loaded.assign(cleaned=[clean(text) for text in loaded["text"]])
-    loaded = loaded.assign(group=[group_key(text) for text in loaded["text"]])
+    texts = list(loaded["text"])
+    loaded = loaded.assign(
+        cleaned=worked("cleaning", texts, clean),
+        group=worked("looking for near-duplicates", texts, partial(group_key, joins_copies=rules.joins_copies)),
+    )
     report: dict[str, Any] = {"load": inspect(loaded)}
     frame, dropped = _drop_unusable(loaded)
     if frame.empty:
@@ -83,6 +90,7 @@ def prepare(rows: Iterable[Row], folder: Path, rules: Rules | None = None) -> di
     divided = len(frame)
     # Rows of an official split have met those of sets without one only now.
     frame, across = one_row_a_text(frame, official_test[frame.index], rules.judged, rules.conflicts)
+    frame = without_unlabelled_copies(frame)
     dropped["equal to another text"] += divided - len(frame)
     report["clean"] = {
         "rows_before": len(loaded),
@@ -93,7 +101,7 @@ def prepare(rows: Iterable[Row], folder: Path, rules: Rules | None = None) -> di
         "examples": _examples(frame),
     }
     check_classes(frame, allow_empty=rules.empty_classes)
-    frame = with_variations(frame, rules.variations)
+    frame = with_variations(frame, rules.variations, joins_copies=rules.joins_copies)
     report["split"] = _split_report(frame, leaks, rules.shares)
     report["save"] = _save(frame, folder)
     from training.reports.preparation import write_page  # noqa: PLC0415 - matplotlib

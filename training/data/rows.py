@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from schemas.emotions import EMOTIONS
 from training.errors import DataUnreadable, TooFewRows
+from worker.inference.cleaning import clean, cleaner_id
 
 Target = tuple[float, ...]
 NONE_OF_SIX: Target = (1 / 6,) * 6
@@ -43,7 +44,7 @@ def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
     """The rows that ``prepare`` saved; those of ``sources`` only, if any are named.
 
     Raises:
-        DataUnreadable: there are none, or none of one of the sources.
+        DataUnreadable: there are none, or none of one of the sources, or another `clean` than that of today made them.
     """
     path = prepared / ROWS_FILE
     if not path.exists():
@@ -57,7 +58,21 @@ def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
     if missing := sorted(set(sources) - set(rows["source"])):
         there = ", ".join(sorted(set(rows["source"])))
         raise DataUnreadable(f"{path} has no rows of {', '.join(missing)}; its sources are {there}")
+    _check_cleaned(path, rows)
     return rows[rows["source"].isin(sources)].reset_index(drop=True) if sources else rows
+
+
+def _check_cleaned(path: Path, rows: pd.DataFrame) -> None:
+    """What is learned and measured must be what a worker makes of the texts; a bundle names the cleaner of today.
+
+    All rows are compared, a second or two for 100,000: the id of a cleaner tells of its fixed cases only.
+    """
+    for number, (text, cleaned) in enumerate(zip(rows["text"], rows["cleaned"], strict=True), 1):
+        if clean(text) != cleaned:
+            raise DataUnreadable(
+                f"{path}, row {number}: cleaned otherwise than cleaner {cleaner_id()} of this code does; make it anew "
+                "with `python -m training prepare`, and train on that"
+            )
 
 
 def is_certain(frame: pd.DataFrame) -> pd.Series:

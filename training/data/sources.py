@@ -10,6 +10,7 @@ from training.data.merging import Conflicts
 from training.data.rows import Row
 from training.data.splits import Shares
 from training.data.tables import Columns, open_lines, read_table
+from training.errors import SettingUnfit
 
 _FOREIGN = "carries a label that is none of the six"
 
@@ -106,6 +107,18 @@ VARIED = ", varied"
 """Ends the name of a source whose texts are variations of the training texts of another."""
 
 
+def check_own(path: Path, source: str) -> None:
+    """The rows of an own file or folder must not pass for those of a public set: its credit, its rules.
+
+    Raises:
+        SettingUnfit: ``source``, what they would be filed under, is the name of one.
+    """
+    if source in SOURCES or source in _UNLABELLED or source.endswith(VARIED):
+        raise SettingUnfit(
+            f"{path}: {source!r} is what rows of a public set are filed under; rename it, e.g. my-{source}"
+        )
+
+
 def credit(source: str) -> tuple[str, str]:
     """Title and licence note of a source as it stands in prepared rows; own files are the team's own matter."""
     if source.endswith(VARIED):
@@ -124,12 +137,15 @@ class Mix:
         shares: how rows without an official split are divided.
         conflicts: what happens to equal texts with different labels.
         classes: how many of the six it has.
+        joins_copies: whether retweets and copies with other emoji stand on one side (`group_key`); the public sets were
+            divided without, and what was learned and measured shall stay comparable.
     """
 
     sources: tuple[str, ...]
     shares: Shares = field(default_factory=Shares)
     conflicts: Conflicts = "mean"
     classes: int = len(EMOTIONS)
+    joins_copies: bool = False
 
 
 MIXES = {

@@ -27,6 +27,12 @@ SPLITS = {
 }
 _NO_LABEL = -1
 """What Hugging Face ``datasets`` writes where a ``ClassLabel`` is missing."""
+_MENDS = {
+    ",": ", e.g. put a cell that holds a comma in double quotes",
+    "\t": "; quotes mean nothing in a TSV, so write texts with a tab or a line break as JSONL or CSV",
+}
+"""What may be wrong with the number of cells, by what stands between them."""
+_QUOTED = re.compile(r'"[^"]*(?:""[^"]*)+"')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -37,7 +43,8 @@ class Columns:
     Attributes:
         label: its cells hold one label or, separated by ``separator`` or as a JSON list, several; None if all rows are
             unlabelled.
-        split: may be missing unless it is named; its cells are train, val (validation, dev) or test, or empty.
+        split: may be missing unless it is named; its cells are train, val (validation, dev) or test, or empty. None if
+            no column is read as one.
         split_named: somebody named it, so it must be there.
         separator: what stands between several labels in one cell; None if a cell is one label.
         encoding: of CSV, TSV and JSONL.
@@ -45,7 +52,7 @@ class Columns:
 
     text: str = "text"
     label: str | None = "label"
-    split: str = "split"
+    split: str | None = "split"
     split_named: bool = False
     separator: str | None = None
     encoding: str = "utf-8-sig"
@@ -65,7 +72,7 @@ def read_table(path: Path, columns: Columns, source: str | None = None) -> Itera
         if number == 1 or not is_table:
             label = _label_column(path, number, record, columns)
         labels = None if label is None else _labels(record.get(label), columns.separator)
-        split = str(record.get(columns.split) or "").strip().lower()
+        split = "" if columns.split is None else str(record.get(columns.split) or "").strip().lower()
         if split not in SPLITS:
             raise DataUnreadable(
                 f"{path}, row {number}: split {split!r} in column {columns.split!r}; use train, val or test, or name "
@@ -73,6 +80,15 @@ def read_table(path: Path, columns: Columns, source: str | None = None) -> Itera
             )
         text = _text(record[columns.text], f"{path}, row {number}, column {columns.text!r}")
         yield Row(text, labels, source or stem, SPLITS[split])
+
+
+def source_of(path: Path) -> str:
+    """What the rows of an own file are filed under: its name without endings.
+
+    Raises:
+        DataUnreadable: it is of another kind.
+    """
+    return _kind(path)[0]
 
 
 def _records(path: Path, suffix: str, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -184,7 +200,7 @@ class _Commas(csv.excel):
 
 
 class _Tabs(csv.excel_tab):
-    """Tab-separated without quoting: tweets hold single quotation marks."""
+    """Tab-separated without quoting: tweets hold single quotation marks (`_check_unquoted`)."""
 
     quoting = csv.QUOTE_NONE
 
@@ -204,14 +220,25 @@ def _csv(path: Path, columns: Columns, *, delimiter: str) -> Iterator[tuple[int,
                 if len(cells) != len(names):
                     raise DataUnreadable(
                         f"{path}, line {line}: {len(cells)} cells, but the header has {len(names)}; mend the line"
-                        + (", e.g. put a cell that holds a comma in double quotes" if delimiter == "," else "")
+                        + _MENDS[delimiter]
                     )
+                if delimiter == "\t":
+                    _check_unquoted(f"{path}, line {line}", names, cells)
                 yield number, dict(zip(names, cells, strict=True))
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataUnreadable(
             f"{path}, the row that begins in line {line}: {error}; close each double quote, and double those in a cell"
         ) from error
+
+
+def _check_unquoted(where: str, names: Sequence[str], cells: Sequence[str]) -> None:
+    """A cell between quotes whose inner ones are all doubled was written by a program that quotes, as pandas does."""
+    for name, cell in zip(names, cells, strict=True):
+        if _QUOTED.fullmatch(cell):
+            raise DataUnreadable(
+                f"{where}, column {name!r}: a cell in quotes, which mean nothing in a TSV; write it as JSONL or CSV"
+            )
 
 
 def _check_names(path: Path, names: Iterable[str]) -> None:

@@ -155,9 +155,16 @@ def reliability_diagram(after: Sequence[Mapping[str, float]], title: str, *, ece
 
 @styled
 def coverage_plot(curve: Sequence[Mapping[str, Any]], title: str, *, threshold: float) -> Markup:
-    """Accuracy of the answers that stay when unsure ones are withheld; the bundle's own threshold is marked."""
+    """Accuracy of the answers that stay when unsure ones are withheld; the bundle's own threshold is marked.
+
+    Where no answer is as sure as the lowest threshold it says so.
+    """
     made, axes = figure(4.4, 3.6)
     kept = [point for point in curve if point["accuracy"] is not None]
+    if not kept:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, f"no confidence reaches {curve[0]['threshold']:.2f}", ha="center")
+        return svg(made, title)
     axes.plot([p["coverage"] for p in kept], [p["accuracy"] for p in kept], color=ACCENT, lw=1.8)
     mark = min(kept, key=lambda point: abs(point["threshold"] - threshold))
     axes.scatter([mark["coverage"]], [mark["accuracy"]], color=WARNING, zorder=3, s=34)

@@ -1,5 +1,6 @@
 """``python -m worker topics``: make the topics, or say why those that are there do not fit."""
 
+import contextlib
 import time
 
 import click
@@ -120,9 +121,10 @@ def create_topics(
 def _wait_until_listed(admin: AdminClient, names: set[str]) -> None:
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline:
-        listed = admin.list_topics(timeout=_TIMEOUT_S).topics
-        if all(name in listed and listed[name].partitions for name in names):
-            return
+        with contextlib.suppress(KafkaException):  # a broker may go away for a moment
+            listed = admin.list_topics(timeout=_TIMEOUT_S).topics
+            if all(name in listed and listed[name].partitions for name in names):
+                return
         time.sleep(_POLL_S)
     raise BrokerUnreachable(
         f"topics {', '.join(sorted(names))} were created but are not listed after {_TIMEOUT_S:.0f} s"

@@ -1,7 +1,6 @@
 """What glibc's malloc is told; another C library is left as it is."""
 
 import ctypes
-import os
 import platform
 
 _M_ARENA_MAX = -8  # malloc.h of glibc
@@ -16,11 +15,10 @@ def tell_malloc(*settings: tuple[int, int]) -> bool:
 
 
 def share_one_heap() -> None:
-    """Let all threads take memory from one heap, unless ``MALLOC_ARENA_MAX`` says how many there shall be.
+    """Let all threads take memory from one heap.
 
     By default glibc makes up to eight a core, and what is freed in one of them serves no thread of another: a worker
     that fetches, scores, publishes and follows in threads of their own grew to 240 instead of 202 MB (400,000 tweets,
     two cores), and was no faster. To be called before other threads begin.
     """
-    if "MALLOC_ARENA_MAX" not in os.environ:
-        tell_malloc((_M_ARENA_MAX, 1))
+    tell_malloc((_M_ARENA_MAX, 1))

@@ -14,7 +14,15 @@ from tokenizers import Tokenizer
 
 from tests.bundles import manifest_fields
 from tests.encoders import UNUSED, build_bert, build_distilbert, build_mpnet
-from training.encoder import BEST_FILE, EncoderClassifier, encode, load_encoder, predict_logits, save_encoder
+from training.encoder import (
+    BEST_FILE,
+    EncoderClassifier,
+    encode,
+    load_encoder,
+    load_run,
+    predict_logits,
+    save_encoder,
+)
 from training.encoder_start import begin_with
 from training.errors import DataUnreadable, SettingUnfit
 from training.graphs.encoder_files import Precision, graph_files
@@ -115,3 +123,15 @@ def test_a_start_of_another_base_is_named(tmp_path: Path) -> None:
     for base, start in (("other", tmp_path), ("other", tmp_path / "bundle"), ("deeper", tmp_path / "bundle")):
         with pytest.raises(SettingUnfit, match=r"another base than this one; name the --base it had"):
             begin_with(*load_encoder(str(tmp_path / base)), start)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_base_that_was_saved_in_halves_is_trained_in_float32(dtype: torch.dtype, tmp_path: Path) -> None:
+    build_bert(tmp_path / "base").to(dtype).save_pretrained(tmp_path / "base")
+    tokenizer, model = load_encoder(str(tmp_path / "base"))
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    save_encoder(tmp_path, tokenizer, model)
+    torch.save(model.state_dict(), tmp_path / BEST_FILE)
+    again = load_run(tmp_path)[1]
+    assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
+    np.testing.assert_array_equal(logits(tokenizer, again), logits(tokenizer, model))

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.bundles import build_tiny_bundle
 from training.__main__ import main
 from training.data.rows import TARGETS
 from worker.inference.engine import load_engine
@@ -66,6 +67,25 @@ def test_rows_that_cannot_be_measured_are_named(tiny_bundle: Path, data: Path, t
     (tmp_path / "names.json").write_text('{"ennui": "none"}')
     mapped = invoke("evaluate", tiny_bundle, "--data", data, "--labels", tmp_path / "names.json")
     assert "no rows with one of the six" in mapped.output
+
+
+def test_a_bundle_that_is_sure_of_nothing_is_measured_too(tmp_path: Path) -> None:
+    bundle = build_tiny_bundle(tmp_path / "bundle", temperature=1000.0)
+    (tmp_path / "own.jsonl").write_text('{"text": "i am so happy", "label": "joy"}\n')
+    result = invoke("evaluate", bundle, "--data", tmp_path / "own.jsonl", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "no confidence reaches 0.20" in (tmp_path / "out" / "evaluation.html").read_text()
+
+
+def test_brackets_and_colons_in_a_name_stay(
+    tiny_bundle: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = data.rename(tmp_path / "own[bold][x]:joy:.jsonl").name
+    evaluated = invoke("evaluate", tiny_bundle, "--data", own, "--out", "[red]")
+    assert "read [red]/evaluation.html" in evaluated.output
+    for result in (evaluated, invoke("compare", tiny_bundle, tiny_bundle, "--data", own)):
+        assert own in result.output
 
 
 def test_two_bundles_are_compared_on_the_same_rows(tiny_bundle: Path, data: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -13,16 +14,18 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from schemas.bundle import Agreement
-from tests.encoders import build_bert, write_rows
+from tests.encoders import build_bert, build_bertweet, write_rows
 from training.__main__ import main
 from training.averaging import average_runs
 from training.bundling import export_run
 from training.calibration import ece
 from training.card import _base
-from training.data.rows import TARGETS, is_certain
+from training.data.rows import TARGETS, is_certain, read_rows
 from training.errors import DataUnreadable, ExportRefused, FolderTaken
 from training.export import Candidate, _agreement, _metrics, _temperatures
+from training.lessons import plain_lesson
 from training.pipeline import train_encoder
+from training.teachers import ask
 from worker.inference.engine import Engine, softmax
 
 
@@ -107,6 +110,25 @@ def test_a_start_that_may_have_seen_what_is_measured_is_told(tmp_path: Path) -> 
     assert "it may have seen" in (tmp_path / "bundle" / "README.md").read_text()
 
 
+def test_a_teacher_that_may_have_seen_what_is_measured_is_told(tiny_bundle: Path, tmp_path: Path) -> None:
+    own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other", rows=360)
+    build_bert(tmp_path / "base")
+    base, first = str(tmp_path / "base"), tmp_path / "first"
+    train_encoder(own, base, first, epochs=1)
+    for rows, teachers, others in (
+        (own, (first,), []),
+        (own, (first, tiny_bundle), ["tiny"]),
+        (other, (first,), ["first"]),
+    ):
+        run = tmp_path / f"{rows.name} {len(teachers)}"
+        lesson = replace(plain_lesson(read_rows(rows)), teachers=teachers)
+        assert train_encoder(rows, base, run, lesson=lesson, epochs=1)["other_teachers"] == others
+        export_run(rows, run, tmp_path / "bundle", name=None, bundle_version="1")
+        card = (tmp_path / "bundle" / "README.md").read_text()
+        assert ("Test rows took part in nothing." in card) is (not others)
+        assert all(f"Nothing says that {name} learned from the same prepared rows" in card for name in others)
+
+
 def test_only_validation_rows_that_changed_are_other_rows_too(tmp_path: Path) -> None:
     own = prepared(tmp_path / "own")
     build_bert(tmp_path / "base")
@@ -135,13 +157,16 @@ def test_the_temperature_is_of_all_held_out_rows_that_people_judged_and_no_row_f
     )
     logits[:600] *= 3
     whole, of_others = _temperatures(logits, rows)
+    assert of_others is not None
     assert whole == pytest.approx(3, rel=0.15)
     assert len(np.unique(of_others)) == 2
     assert of_others.min() < whole < of_others.max()
     first = of_others == of_others[0]
     rows.loc[first, TARGETS] = np.eye(6)[logits[first].argmax(axis=1)]  # as if each of these answers were right
-    assert _temperatures(logits, rows)[1][first] == pytest.approx(of_others[first])
-    assert (_temperatures(logits, rows)[1][~first] < of_others[~first]).all()
+    _, again = _temperatures(logits, rows)
+    assert again is not None
+    assert again[first] == pytest.approx(of_others[first])
+    assert (again[~first] < of_others[~first]).all()
 
 
 def test_few_rows_that_people_judged_leave_the_temperature_to_all() -> None:
@@ -169,7 +194,7 @@ class Served:
         places = np.asarray([int(text) for text in cleaned])
         logits = LOGITS[places]
         logits[places < self._others] = np.roll(logits[places < self._others], 1, axis=1)
-        return softmax(logits) + np.float32(self._alone * (len(places) < ROWS))
+        return softmax(logits) + np.float32(self._alone * (len(places) < 10))
 
 
 def agreement(served: Served, *, right: bool = True) -> Agreement:
@@ -197,7 +222,7 @@ def test_a_bundle_that_answers_as_its_model_does_is_exported() -> None:
     [
         (Served(others=3), True, "fp32 changes the model too much: .*a finer precision"),
         (Served(others=13), False, "fp32 changes the model too much: .*a finer precision"),
-        (Served(alone=2e-4), True, r"answers depend on the batch: .*0\.0001 is allowed"),
+        (Served(alone=2e-4), True, r"answers depend on the batch: .*0\.0001 are allowed"),
     ],
     ids=["less accurate", "other labels", "by the batch"],
 )
@@ -216,3 +241,31 @@ def test_the_figures_of_validation_are_those_of_the_temperature_that_was_not_fit
         "validation": pytest.approx(ece(softmax(LOGITS[::2] / np.float32(3)), right), abs=1e-5),
         "test": pytest.approx(ece(softmax(LOGITS[1::2]), right), abs=1e-5),
     }
+
+
+def test_rows_too_few_to_be_halved_are_measured_with_the_temperature_of_all_and_the_card_says_so(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(7)
+    logits = random.normal(0, 2, (50, 6)).astype(np.float32)
+    rows = pd.DataFrame(np.eye(6, dtype=np.float32)[[random.choice(6, p=p) for p in softmax(logits)]], columns=TARGETS)
+    whole, of_others = _temperatures(3 * logits, rows.assign(source="own", group=[f"group {i}" for i in range(50)]))
+    assert whole == pytest.approx(3, rel=0.4)
+    assert of_others is None
+    own = prepared(tmp_path / "own")
+    build_bert(tmp_path / "base")
+    train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
+    assert "they have that temperature too, being too few to be halved" in (tmp_path / "bundle/README.md").read_text()
+
+
+def test_an_encoder_without_a_fast_tokenizer_may_teach_but_not_be_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = prepared(tmp_path / "own")
+    build_bertweet(tmp_path / "base")
+    train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    assert "base has no fast tokenizer (tokenizer.json): this run may teach others, but" in capsys.readouterr().err
+    with pytest.raises(ExportRefused, match=r"base has no fast tokenizer .* which a bundle needs; this run may teach"):
+        export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
+    assert ask(tmp_path / "run", ["so sunny"]).shape == (1, 6)

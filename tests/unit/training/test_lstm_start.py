@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.bundles import EVERYDAY, WORDS
+from tests.bundles import EVERYDAY, WORDS, build_tiny_bundle
 from tests.encoders import write_rows
 from training.__main__ import main
 from training.errors import DataUnreadable
@@ -35,6 +35,15 @@ def test_the_table_of_a_started_model_is_that_of_the_bundle(tiny_bundle: Path) -
     start = lstm_start.from_bundle(tiny_bundle, LstmSizes())
     written = read_lstm_graph(onnx.load(str(tiny_bundle / "model.onnx"))).embedding
     np.testing.assert_array_equal(start.model.get_layer("words").table()[1:], written[1:])
+
+
+def test_a_bundle_whose_vocabulary_holds_a_word_twice_is_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.bundles.WORDS", [*WORDS, "<user>"])
+    bundle = build_tiny_bundle(tmp_path / "bundle")
+    with pytest.raises(DataUnreadable, match=r"tokenizer\.json holds 18 words, model\.onnx has vectors of 19"):
+        lstm_start.from_bundle(bundle, LstmSizes())
 
 
 def test_trained_words_are_those_before_the_first_of_glove() -> None:

@@ -71,6 +71,20 @@ def test_near_duplicates_share_a_key() -> None:
     assert key != group_key("what a lovely day at the sea")
 
 
+@pytest.mark.parametrize(
+    "copy",
+    ["RT @someone: {}", "rt @a rt @b: {}", "{} \U0001f62d\U0001f62d", "\U0001f602 {} :)", "rt <user> : {} :red heart:"],
+)
+def test_retweets_and_copies_with_other_emoji_share_a_key_where_they_are_joined(copy: str) -> None:
+    text = "what a lovely day at the lake"
+    assert group_key(copy.format(text), joins_copies=True) == group_key(text, joins_copies=True)
+    assert group_key(copy.format(text)) != group_key(text)
+
+
+def test_a_word_that_begins_as_a_retweet_does_stays_in_the_key() -> None:
+    assert group_key("rt if you love the lake at night", joins_copies=True).startswith("rt if")
+
+
 def test_texts_without_latin_letters_do_not_share_a_key() -> None:
     key = group_key("Какой прекрасный день")
     assert key == group_key("какой  прекрасный день")

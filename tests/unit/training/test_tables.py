@@ -156,7 +156,16 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
         ("a.csv", b'text,label\n"y,joy\n"z",joy\n', "row that begins in line 2: .* close each double quote"),
         ("a.csv", b'text,label\n"x\ny",joy\noh, no,joy\n', "line 4: 3 cells, but the header has 2.*double quotes"),
         ("a.csv", b"text,label\nx\n", "line 2: 1 cells, but the header has 2"),
-        ("a.tsv", b"text\tlabel\nx\n", "line 2: 1 cells, but the header has 2; mend the line$"),
+        (
+            "a.tsv",
+            b"text\tlabel\nx\n",
+            "line 2: 1 cells, but the header has 2; mend the line; quotes mean nothing in a TSV",
+        ),
+        (
+            "a.tsv",
+            b'text\tlabel\n"x"\tjoy\n"He said ""hi"" twice"\tjoy\n',
+            "line 3, column 'text': a cell in quotes, which mean nothing in a TSV; write it as JSONL or CSV",
+        ),
         ("a.csv", b"text,label,text\nx,joy,y\n", "several columns 'text'; rename"),
         ("a.jsonl", b'{"text": "x", "label": "joy"}\nnot json\n', "line 2: no JSON"),
         ("a.jsonl", b'{"text": ' + b"[" * 99_999, "line 1: no JSON"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.errors import DataUnreadable
-from training.words import PAD, UNKNOWN, build_tokenizer, encode, load_glove
+from training.words import PAD, UNKNOWN, build_tokenizer, build_vocabulary, encode, initial_rows, load_glove
 from worker.inference.cleaning import PLACEHOLDERS
 from worker.inference.tokens import read_tokeniser
 
@@ -61,3 +61,11 @@ def test_other_files_are_named(tmp_path: Path, name: str, content: str | None, s
         (tmp_path / name).write_text(content)
     with pytest.raises(DataUnreadable, match=said):
         load_glove(tmp_path / name)
+
+
+def test_placeholders_that_the_vectors_hold_too_stand_in_the_vocabulary_once_and_are_learned() -> None:
+    glove = ["<user>", "the", "<url>", "the", "happy"]
+    vocabulary, trained = build_vocabulary(["the <user> is happy"], glove, frequent=4)
+    assert (vocabulary, trained) == ([PAD, UNKNOWN, *PLACEHOLDERS, "the"], [UNKNOWN, *PLACEHOLDERS])
+    rows = initial_rows(vocabulary, glove, np.ones((5, 100), np.float16))
+    assert rows.any(axis=1).tolist() == [False] * 4 + [True]

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -105,6 +106,31 @@ def test_a_worker_that_is_stuck_says_so_and_how_much_waits(app: EmotionApp) -> N
     settings = WorkerSettings(http_port=0)
     assert status(settings, "GET", "/healthz", health=health) == 503
     assert 'tweet_emotions_lag_messages{partition="0"} 99.0' in serving(settings, metrics, health)
+
+
+@pytest.mark.parametrize("host", ["foo..bar", "256.1.1.1"])
+def test_a_host_that_is_none_is_named(host: str) -> None:
+    with pytest.raises(CannotListen, match=rf"cannot listen on {host}:0 .*; choose another with --http-host"):
+        status(WorkerSettings(http_port=0, http_host=host), "GET", "/healthz")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * 20_000, b"POST /counts HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"],
+    ids=["answers that nobody reads", "a question without an end"],
+)
+def test_whoever_does_not_read_or_end_holds_up_no_stop(question: bytes) -> None:
+    async def stop() -> float:
+        runner = await WebSide(WorkerSettings(http_port=0), Health(60.0), Metrics()).start()
+        _, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+        writer.write(question)
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        await runner.cleanup()
+        writer.transport.abort()
+        return time.monotonic() - began
+
+    assert asyncio.run(stop()) < 20, "aiohttp waits for 60 s unless it is told otherwise"
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -18,7 +18,7 @@ from rich.table import Table
 from worker.commands.bench import INSTALL
 from worker.commands.bench.timing import Spread
 
-_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_int8")
+_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
 _LIBRARIES = (
     "aiokafka",
     "confluent-kafka",
