@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from schemas.counts import PartitionProgress, WindowCounts
 from schemas.emotions import EMOTIONS
-from worker.counts import Horizon, Row, RowKey, is_newer, sum_window
+from worker.counts import Horizon, Row, RowKey, bucket_of, is_newer, sum_window
 from worker.labelling import FUTURE_TOLERANCE_S
 from worker.records import utc
 from worker.settings import KafkaSettings, WorkerSettings
@@ -212,7 +212,7 @@ class Follower:
         total = sum_window(self._rows, moment_s, window_s, self._worker.bucket_s)
         labelled = sum(total.counts)
         progress = self.progress()
-        first_end_s = total.since_s + self._worker.bucket_s
+        _, first_end_s = bucket_of(total.since_s, self._worker.bucket_s)
         is_kept = all(self._horizon.oldest_s(partition) <= first_end_s for partition in range(self._partitions))
         return WindowCounts(
             as_of=utc(moment_s),
