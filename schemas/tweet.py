@@ -78,14 +78,15 @@ def _whole_text(tweet: Mapping[str, Any], includes: Any) -> Any:
     for other in _mappings(tweet.get("referenced_tweets")):
         if other.get("type") == "retweeted" and isinstance(includes, Mapping):
             for whole in _mappings(includes.get("tweets")):
-                if whole.get("id") == other.get("id") and isinstance(text := _own_text(whole), str):
+                if str(whole.get("id")) == str(other.get("id")) and isinstance(text := _own_text(whole), str):
                     return text
     return _own_text(tweet)
 
 
 def _own_text(tweet: Mapping[str, Any]) -> Any:
     note = tweet.get("note_tweet")
-    return (note.get("text") if isinstance(note, Mapping) else None) or tweet.get("text")
+    long_text = note.get("text") if isinstance(note, Mapping) else None
+    return long_text if long_text and isinstance(long_text, str) else tweet.get("text")
 
 
 def _mappings(value: Any) -> list[Mapping[str, Any]]:

@@ -67,10 +67,10 @@ class Edge:
                 acknowledge=lambda *run: self.acknowledged.append(run),
                 past_holes=lambda _: lambda offset: next(n for n in count(offset) if n not in self.holes),
                 seek=self._rewind,
-                passed=self._passed,
                 group_generation=GENERATION,
                 is_heard=True,
             ),
+            deletions=SimpleNamespace(passed=self._passed),
             horizon=SimpleNamespace(oldest_s=lambda _: 0.0),
             rows=self.counted,
             counts_table=self.counted,
@@ -91,7 +91,7 @@ class Edge:
     async def _rewind(self, tp: TP, offset: int) -> None:
         self.rewound.append((tp, offset))
 
-    async def _passed(self, tp: TP, offset: int, end: int) -> None:
+    def _passed(self, tp: TP, offset: int, end: int) -> None:
         if end > offset:
             self.passed.append((tp, offset, end))
 

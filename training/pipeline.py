@@ -134,7 +134,7 @@ def train_lstm(
     learner = lstm_fitting.LstmFitting(begun.model, (ids, lesson.targets, lesson.weights), held_out, begun.sizes)
     plan = Plan(begun.sizes.epochs, begun.sizes.patience, begun.sizes.checkpoint_minutes)
     course = Course(learner, plan, accepted(grading))
-    report = {"sizes": asdict(begun.sizes), "history": course.take(run), "libraries": lstm.libraries()}
+    report = {"sizes": asdict(begun.sizes), "libraries": lstm.libraries(), "history": course.take(run)}
     return _finish(
         run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson, prepared_sha256, start), **report}
     )

@@ -163,23 +163,20 @@ class ScoreAgent:
             expected = progress.expected.get(tp.partition, record.offset)
             match progress.arrival(tp.partition, record.offset, past_holes):
                 case Arrival.NEXT:
-                    await consumer.passed(tp, expected, record.offset)
+                    self._app.deletions.passed(tp, expected, record.offset)
                     continuing.append(record)
                 case Arrival.AHEAD if progress.may_rewind(tp.partition):
                     log.warning("gap in a partition, reading again", partition=tp.partition, offset=record.offset)
                     await consumer.seek(tp, expected)
-                case _:
-                    continue
         return continuing
 
     def _begin(self, runs: list[Run]) -> None:
         """Hand a batch to the engine's threads, behind those that are there; it ends after the one before it."""
         self._gathering.batch_began()
         records = [record for run in runs for record in run.records]
-        progress = self._app.progress
-        rules = replace(self._rules, topic_id=progress.topic_id)
+        rules = replace(self._rules, topic_id=self._app.progress.topic_id)
         labelled = asyncio.get_running_loop().run_in_executor(
-            self._model_threads, self._label, records, rules, progress.published
+            self._model_threads, self._label, records, rules, self._app.progress.published
         )
         self._finishing = asyncio.create_task(self._finish(runs, labelled, self._finishing))
 

@@ -13,6 +13,7 @@ from faust.types.transports import TransportT
 
 from worker.consumer import ExactConsumer, ExactTransport
 from worker.counts import Horizon, Row, RowKey, topic_ids
+from worker.deletions import Deletions
 from worker.metrics import Metrics
 from worker.progress import Progress
 from worker.published import PublishedTail
@@ -71,7 +72,7 @@ class EmotionApp(faust.App):
             Table=MonotoneTable,
             TableManager=PromptTableManager,
         )
-        self._metrics = metrics
+        self.deletions = Deletions(metrics)
         self.progress = Progress()
         self.raw_topic_name = kafka.raw_topic
         self.horizon = Horizon(worker.retention_s, clock)
@@ -127,24 +128,13 @@ class EmotionApp(faust.App):
             position = await asyncio.wait_for(self.consumer.position(tp), _POSITION_TIMEOUT_S)
             expected = self.progress.expected[partition]
             following = self.exact_consumer.past_holes(tp)(expected)
-            await self.exact_consumer.passed(tp, expected, following)
+            self.deletions.passed(tp, expected, following)
             self.progress.expected[partition] = following
             reached = max(position or 0, ends.get(partition, 0))
             if reached > following and self.progress.may_rewind(partition):
                 log.warning("records did not come, reading again", partition=partition, offset=following, end=reached)
                 self.consumer.resume_partitions({tp})
                 await self.exact_consumer.seek(tp, following)
-
-    def note_deleted(self, tp: TP, offset: int, tweets: int) -> None:
-        """Say that the raw topic took records from ``offset`` on away before they were labelled."""
-        if tweets > 0:
-            self._metrics.deleted_unread(tweets)
-            log.error(
-                "the raw topic deleted tweets before they were labelled: they have no outcome",
-                partition=tp.partition,
-                offset=offset,
-                tweets_at_most=tweets,
-            )
 
     def write_again(self, overtaken: set[RowKey]) -> None:
         """Write our own rows once more behind older ones, which a worker that was fenced off wrote late."""

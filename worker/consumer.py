@@ -164,7 +164,7 @@ class ExactConsumer(driver.Consumer):
             for tp, offset in known.items():
                 start = max(firsts[tp], offset or 0)
                 if offset is not None:
-                    self.app.note_deleted(tp, offset, start - offset)
+                    self.app.deletions.note(tp, offset, start)
                 await self.seek(tp, start)
                 self._base[tp] = starts[tp.partition] = start
                 self._done[tp].clear()
@@ -269,12 +269,6 @@ class ExactConsumer(driver.Consumer):
             return offset
 
         return past
-
-    async def passed(self, tp: TP, offset: int, end: int) -> None:
-        """A hole was passed: say so if records stood there. A marker of a transaction alone takes one offset."""
-        if end - offset > 1:
-            first = (await self.earliest_offsets(tp))[tp]
-            self.app.note_deleted(tp, offset, min(first, end) - offset)
 
     # 502: at a revocation Faust forgets the acks of the batch in flight, and its work is repeated elsewhere.
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

@@ -13,8 +13,6 @@ from schemas.tweet import LONGEST_NAME_CHARS, RawTweet, looks_like_v1, read_time
 
 _FRAMED, _FRAME_BYTES = b"\0", 5
 """A zero and the schema's number (Confluent documentation, "Schema Registry: wire format")."""
-
-
 _LONG_TEXTS = frozenset({"note_tweet", "includes"})
 """Where the v2 API keeps the whole of a text that is cut."""
 
@@ -25,6 +23,9 @@ class Failure:
 
     reason: Reason
     detail: str
+
+
+_NO_JSON_IN_FRAME = Failure(Reason.WRONG_SHAPE, "in the frame of a schema registry stands no JSON (Avro, Protobuf?)")
 
 
 class Tweet(NamedTuple):
@@ -46,10 +47,9 @@ def decode(value: bytes | None, *, max_text_chars: int) -> Tweet | Failure:
     """
     if not value or value == b"null":
         return Failure(Reason.EMPTY_VALUE, "the record has no value")
-    if value[:1] == _FRAMED and len(value) > _FRAME_BYTES:
-        value = value[_FRAME_BYTES:].lstrip()
-        if value[:1] not in (b"{", b'"'):
-            return Failure(Reason.WRONG_SHAPE, "in the frame of a schema registry stands no JSON (Avro, Protobuf?)")
+    is_framed = value[:1] == _FRAMED and len(value) > _FRAME_BYTES
+    if is_framed:
+        value = value[_FRAME_BYTES:]
     if value[:1] == b"{":
         try:
             return read_tweet(orjson.loads(value), max_text_chars)
@@ -58,8 +58,10 @@ def decode(value: bytes | None, *, max_text_chars: int) -> Tweet | Failure:
     try:
         text = value.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return Failure(Reason.NOT_UTF8, f"byte {error.start} is not UTF-8")
+        return _NO_JSON_IN_FRAME if is_framed else Failure(Reason.NOT_UTF8, f"byte {error.start} is not UTF-8")
     parsed = _parse(value, text)
+    if is_framed and parsed is text:
+        return _NO_JSON_IN_FRAME
     return parsed if isinstance(parsed, Failure) else read_tweet(parsed, max_text_chars)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, cast
@@ -86,7 +86,7 @@ class Follower:
                 for message in messages:
                     self._apply(message)
                 if time.monotonic() >= ends_due:
-                    await loop.run_in_executor(self._thread, self._read_ends, admin)
+                    self._note_ends(await loop.run_in_executor(self._thread, self._ask_for_ends, admin))
                     self._expire()
                     for part in self.progress():
                         if part.late_s > _LOOK_AFTER_S:
@@ -135,25 +135,27 @@ class Follower:
             self._following[number] = max(self._following.get(number, 0), row["done"] + 1)
             self._horizon.note(key)
 
-    def _read_ends(self, admin: AdminClient) -> None:
+    def _ask_for_ends(self, admin: AdminClient) -> dict[int, int]:
         """Of all partitions at once, on a connection of its own: beside a fetch each question waits until that ends."""
         latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         wanted = {TopicPartition(self._kafka.raw_topic, partition): latest for partition in range(self._partitions)}
         level = IsolationLevel.READ_COMMITTED
         asked = admin.list_offsets(wanted, isolation_level=level, request_timeout=_ENDS_TIMEOUT_S)
+        known: dict[int, int] = {}
         unknown: dict[int, str] = {}
         for place, answer in asked.items():
             try:
-                self._note_end(place.partition, answer.result().offset)
+                known[place.partition] = answer.result().offset
             except KafkaException as error:
                 unknown[place.partition] = error.args[0].str()
-                self._ends.pop(place.partition, None)
         if unknown:
             log.warning("ends of partitions unknown", partitions=sorted(unknown), reasons=sorted({*unknown.values()}))
+        return known
 
-    def _note_end(self, partition: int, end: int) -> None:
-        self._ends[partition] = end
-        self._waiting[partition].reached(end, self._steady())
+    def _note_ends(self, known: Mapping[int, int]) -> None:
+        self._ends = dict(known)
+        for partition, end in known.items():
+            self._waiting[partition].reached(end, self._steady())
 
     def _look_for_records(self, part: PartitionProgress) -> None:
         following = 0 if part.counted_offset is None else part.counted_offset + 1

@@ -38,7 +38,9 @@ class Metrics:
             "batch_publish_seconds", "Publish of a batch until confirmed.", buckets=_SECONDS, **ours
         )
         self._lag = Gauge("lag_messages", "Raw records not counted yet, whoever owns them.", ["partition"], **ours)
-        self._late = Gauge("counts_late_seconds", "How late the slowest partition's counts are.", **ours)
+        self._late = Gauge(
+            "counts_late_seconds", "For how long the oldest tweet that is not counted has waited.", **ours
+        )
         self._bundle = Gauge("bundle", "1 for the bundle that labels.", ["name", "version", "precision"], **ours)
         self._confidence = Counter("confidence", "Sum of the confidences of the labelled tweets.", **ours)
         self._abstained = Counter("abstained", "Labelled tweets of which the model was not sure.", **ours)

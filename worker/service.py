@@ -211,6 +211,7 @@ async def _repair(app: EmotionApp, health: Health) -> None:
             if health.follower is not None:
                 app.write_again(health.follower.overtaken)
                 await app.reread_dropped(health.follower.ends)
+                await app.deletions.look(app.exact_consumer.earliest_offsets)
         except Exception as error:  # noqa: BLE001 - a rebalance can begin at any moment; the next look comes soon
             log.debug("could not look for what is to be repaired", reason=repr(error))
 

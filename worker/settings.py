@@ -207,7 +207,9 @@ class WorkerSettings(BaseSettings):
     drain_s: float = Field(10.0, gt=0, description="how long a batch in flight may take to end at a stop or rebalance")
     stuck_s: float = Field(60.0, gt=0, description="exit when nothing moves for this long though there is work")
     stale_after_s: float = Field(
-        15.0, gt=0, description="a partition in which a tweet has waited for this long to be counted is called stale"
+        15.0,
+        gt=0,
+        description="a partition is stale if a tweet waits for longer to be counted, or since before the start",
     )
     delivery_timeout_s: float = Field(120.0, gt=0, description="how long a publish may take before the worker stops")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")

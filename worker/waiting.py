@@ -34,9 +34,9 @@ class Waiting:
             self._ends = deque(entry for number, entry in enumerate(self._ends) if number % 2 == 0)
 
     def since_s(self, following: int, now_s: float) -> float:
-        """For how many seconds the record at the offset ``following`` has waited; without one, since `nothing`."""
+        """For how many seconds, at most, the record at the offset ``following`` has waited."""
         while self._ends and self._ends[0][0] <= following:
-            self._ends.popleft()
+            _, self._nothing_at_s = self._ends.popleft()
         return now_s - (self._ends[0][1] if self._ends else self._nothing_at_s)
 
     def nothing(self, now_s: float) -> None:

@@ -204,5 +204,5 @@ def test_tweets_that_the_topic_deletes_under_a_worker_that_stands_still_are_told
     process.send_signal(signal.SIGCONT)
     missing = sum(12 + partition for partition in range(PARTITIONS))
     stream.wait_until_counted(120 - missing)
-    assert f"tweet_emotions_deleted_unread_total {missing}.0" in stream.page("/metrics")
+    wait_for(lambda: f"tweet_emotions_deleted_unread_total {missing}.0" in stream.page("/metrics"), 30)
     assert stream.log.read_text().count("the raw topic deleted tweets before they were labelled") == PARTITIONS

@@ -1,6 +1,7 @@
 """The one cleaning function: training and serving both call it.
 
-``clean`` is pure, total (any ``str`` in, no exception) and idempotent, and takes time in proportion to its input.
+``clean`` is pure, total (any ``str`` in, no exception) and, on texts as long as tweets, idempotent; it takes time in
+proportion to its input.
 """
 
 import functools

@@ -41,7 +41,7 @@ def dropped(app: EmotionApp, position: int, holes: tuple[int, ...] = ()) -> tupl
     sought: list[tuple[TP, int]] = []
     told: list[tuple[TP, int, int]] = []
 
-    async def passed(*hole: Any) -> None:
+    def passed(*hole: Any) -> None:
         told.append(hole)
 
     async def where(_: TP) -> int:
@@ -53,9 +53,10 @@ def dropped(app: EmotionApp, position: int, holes: tuple[int, ...] = ()) -> tupl
     def behind(offset: int) -> int:
         return next(n for n in count(offset) if n not in holes)
 
-    instead = {"position": where, "seek": rewind, "past_holes": lambda _: behind, "passed": passed}
+    instead = {"position": where, "seek": rewind, "past_holes": lambda _: behind}
     consumer = consumer_of(app, **instead, _active_partitions=set())
     vars(app)["assigned_partitions"] = lambda: {0}
+    vars(app.deletions)["passed"] = passed
     app.progress.moved_at -= QUIET_S
     return consumer, sought, told
 

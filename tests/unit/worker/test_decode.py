@@ -33,6 +33,8 @@ def read(value: bytes | None) -> Tweet | Failure:
         (b'{"text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", Reason.TOO_DEEP),
         (b'\x00\x00\x00\x00\x07\x08"1901"4I hate you, leave me alone', Reason.WRONG_SHAPE),
         (b"\x00\x00\x00\x00\x07  ", Reason.WRONG_SHAPE),
+        (b'\x00\x00\x00\x00\x07"12345678901234567&I hate this so much\x04en', Reason.WRONG_SHAPE),
+        (b"\x00\x00\x00\x00\x07\xff\xfe", Reason.WRONG_SHAPE),
         (json.dumps({"text": "so happy " * 120_000}).encode(), Reason.TEXT_TOO_LONG),
     ],
 )
@@ -75,6 +77,8 @@ RETWEET = (
         (RETWEET % b'"text": "the whole"', "the whole"),
         (RETWEET % b'"text": "cut", "note_tweet": {"text": "the whole"}', "the whole"),
         (RETWEET % b'"text": 5', "RT @a: cut"),
+        (RETWEET.replace(b'"id": "1"}]', b'"id": 1}]') % b'"text": "the whole"', "the whole"),
+        (b'{"text": "hello there", "note_tweet": {"text": 5}}', "hello there"),
     ],
 )
 def test_every_shape_that_producers_send_is_read(value: bytes, text: str) -> None:

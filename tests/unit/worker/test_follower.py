@@ -15,7 +15,7 @@ WORKER = WorkerSettings(retention_s=3600.0, bucket_s=10.0)
 def follower_of_one_part(end: int) -> Follower:
     follower = Follower(KafkaSettings(), WORKER, 1, lambda: NOW_S, lambda: 50.0)
     follower._unread.clear()
-    follower._note_end(0, end)
+    follower._note_ends({0: end})
     return follower
 
 

@@ -84,6 +84,8 @@ def test_tweets_that_the_topic_deleted_before_they_were_labelled_are_told(app: E
         app.rows[KEY] = new_row() | {"o": 9, "done": 9}
         consumer, sought = seeking(app, 3, first=25)
         await consumer.perform_seek()
+        sought.clear()
+        await consumer.perform_seek()  # at the next rebalance it is the same loss
         return sought
 
     with capture_logs() as said:
@@ -101,7 +103,10 @@ def test_of_a_hole_that_was_passed_only_what_stood_there_is_told(
     app: EmotionApp, end: int, first: int, told: int | None
 ) -> None:
     async def play() -> None:
-        await seeking(app, 3, first)[0].passed(RAW, 5, end)
+        consumer, _ = seeking(app, 3, first)
+        for _ in range(2):
+            app.deletions.passed(RAW, 5, end)
+            await app.deletions.look(consumer.earliest_offsets)
 
     with capture_logs() as said:
         asyncio.run(play())
