@@ -18,7 +18,7 @@ class Waiting:
         self._ends: deque[tuple[int, float]] = deque()
         self._first = self._last = 0
         self._looked = False
-        self._nothing_at_s = now_s
+        self._not_before_s = now_s
         self._apart_s = 0.0
 
     def reached(self, end: int, now_s: float) -> None:
@@ -36,13 +36,13 @@ class Waiting:
     def since_s(self, following: int, now_s: float) -> float:
         """For how many seconds, at most, the record at the offset ``following`` has waited."""
         while self._ends and self._ends[0][0] <= following:
-            _, self._nothing_at_s = self._ends.popleft()
-        return now_s - (self._ends[0][1] if self._ends else self._nothing_at_s)
+            _, self._not_before_s = self._ends.popleft()
+        return now_s - (self._ends[0][1] if self._ends else self._not_before_s)
 
     def nothing(self, now_s: float) -> None:
         """Note that nothing waits now."""
         self._ends.clear()
-        self._nothing_at_s, self._apart_s = now_s, 0.0
+        self._not_before_s, self._apart_s = now_s, 0.0
 
     def came_before(self, following: int) -> bool:
         """Whether the record at the offset ``following`` stood there at the first look."""
