@@ -141,9 +141,13 @@ def train_lstm(
 
 
 def _rows(prepared: Path, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    """The rows of ``sources``, and the `fingerprint` of all."""
+    """The rows of ``sources``, all if none is named, and the `fingerprint` of all."""
     rows = read_rows(prepared)
-    return (read_rows(prepared, sources) if sources else rows), fingerprint(rows)
+    there = sorted(set(rows["source"]))
+    if missing := sorted(set(sources) - set(there)):
+        raise DataUnreadable(f"{prepared} has no rows of {', '.join(missing)}; its sources are {', '.join(there)}")
+    chosen = rows[rows["source"].isin(sources)].reset_index(drop=True) if sources else rows
+    return chosen, fingerprint(rows)
 
 
 def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str, Any]:

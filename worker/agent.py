@@ -287,15 +287,12 @@ def _log_batch(outcomes: list[Outcome], label_s: float, publish_s: float) -> Non
     labels = Counter(
         "dead" if outcome.counted.label is None else EMOTIONS[outcome.counted.label] for outcome in outcomes
     )
-    offsets: dict[int, int] = {}
-    for outcome in outcomes:
-        offsets[outcome.partition] = outcome.offset
     log.info(
         "batch",
         tweets=len(outcomes),
         label_ms=round(label_s * 1000, 1),
         publish_ms=round(publish_s * 1000, 1),
         already_published=sum(outcome.value is None for outcome in outcomes),
-        offsets=offsets,
+        offsets={outcome.partition: outcome.offset for outcome in outcomes},
         **labels,
     )

@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from training.data.rows import TARGETS
-from worker.inference.cleaning import PLACEHOLDERS, clean
+from worker.inference.cleaning import PLACEHOLDERS, clean, without_asides
 
 Conflicts = Literal["mean", "first"]
 """Equal texts with different labels get the mean of their targets, or the target of the first."""
@@ -15,8 +15,6 @@ _ASIDES = re.compile(r"[@#]\w+|https?://\S+")
 _PLACEHOLDERS = re.compile("|".join(PLACEHOLDERS))
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 _RETWEET = re.compile(r"(?:\s*rt\s*(?:@\w+|<user>)(?:\s*:)?)+", re.IGNORECASE)
-_EMOJI = re.compile(r"(?<!\S):[a-z0-9][a-z0-9 '.,!()&-]*:(?!\S)")
-"""As `clean` names one."""
 
 
 def group_key(text: str, *, joins_copies: bool = False) -> str:
@@ -30,7 +28,7 @@ def group_key(text: str, *, joins_copies: bool = False) -> str:
         plain = plain[retweet.end() :]
     cleaned = clean(_ASIDES.sub(" ", plain))
     if joins_copies:
-        cleaned = _EMOJI.sub(" ", cleaned)
+        cleaned = without_asides(cleaned)
     bare = _NOT_WORD.sub(" ", _PLACEHOLDERS.sub(" ", cleaned)).strip()
     if len(bare) > 8:
         return bare

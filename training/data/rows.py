@@ -1,6 +1,5 @@
 """What a reader yields, and the columns of prepared rows."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,11 +39,11 @@ class Row(NamedTuple):
     left_out: str = ""
 
 
-def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows that ``prepare`` saved; those of ``sources`` only, if any are named.
+def read_rows(prepared: Path) -> pd.DataFrame:
+    """The rows that ``prepare`` saved.
 
     Raises:
-        DataUnreadable: there are none, or none of one of the sources, or another `clean` than that of today made them.
+        DataUnreadable: there are none, or another `clean` than that of today made them.
     """
     path = prepared / ROWS_FILE
     if not path.exists():
@@ -55,11 +54,8 @@ def read_rows(prepared: Path, sources: Sequence[str] = ()) -> pd.DataFrame:
         raise DataUnreadable(f"cannot read {path} ({error}); make it anew with `python -m training prepare`") from error
     if lacking := sorted({*_COLUMNS} - {*map(str, rows.columns)}):
         raise DataUnreadable(f"{path} lacks {', '.join(lacking)}; make it with `python -m training prepare`")
-    if missing := sorted(set(sources) - set(rows["source"])):
-        there = ", ".join(sorted(set(rows["source"])))
-        raise DataUnreadable(f"{path} has no rows of {', '.join(missing)}; its sources are {there}")
     _check_cleaned(path, rows)
-    return rows[rows["source"].isin(sources)].reset_index(drop=True) if sources else rows
+    return rows
 
 
 def _check_cleaned(path: Path, rows: pd.DataFrame) -> None:

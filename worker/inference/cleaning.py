@@ -207,20 +207,22 @@ def _ascii_name(name: str) -> str:
 
 def has_words(cleaned: str) -> bool:
     """Whether a cleaned text holds more than placeholders, names of emoji, digits and marks."""
+    rest = without_asides(cleaned)
+    return rest[:1].isalpha() or any(character.isalpha() for character in rest)
+
+
+def without_asides(cleaned: str) -> str:
+    """A cleaned text without placeholders and names of emoji."""
     if "<" in cleaned or ":" in cleaned:
         # Neighbouring names share no space once one is removed, so each match consumes only itself.
-        cleaned = _ASIDE.sub(_without_name, cleaned)
-    return cleaned[:1].isalpha() or any(character.isalpha() for character in cleaned)
-
-
-def _without_name(match: re.Match[str]) -> str:
-    return "" if match[0] in PLACEHOLDERS or match[0] in _names() else match[0]
+        return _ASIDE.sub(lambda found: "" if found[0] in _names() else found[0], cleaned)
+    return cleaned
 
 
 @functools.cache
 def _names() -> frozenset[str]:
-    """Emoji and emoticons as they stand in a cleaned text."""
-    return frozenset(map(_squeeze, (*_emoji_names().values(), *_EMOTICONS)))
+    """Placeholders, emoji and emoticons as they stand in a cleaned text."""
+    return frozenset((*PLACEHOLDERS, *map(_squeeze, (*_emoji_names().values(), *_EMOTICONS))))
 
 
 _CASES = (

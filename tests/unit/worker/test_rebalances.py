@@ -94,25 +94,6 @@ def test_tweets_that_the_topic_deleted_before_they_were_labelled_are_told(app: E
     assert (line["partition"], line["offset"], line["tweets_at_most"]) == (0, 10, 15)
 
 
-@pytest.mark.parametrize(
-    ("end", "first", "told"),
-    [(9, 8, 3), (9, 20, 4), (9, 5, None), (6, 6, None)],
-    ids=["in part", "whole", "never there", "a marker"],
-)
-def test_of_a_hole_that_was_passed_only_what_stood_there_is_told(
-    app: EmotionApp, end: int, first: int, told: int | None
-) -> None:
-    async def play() -> None:
-        consumer, _ = seeking(app, 3, first)
-        for _ in range(2):
-            app.deletions.passed(RAW, 5, end)
-            await app.deletions.look(consumer.earliest_offsets)
-
-    with capture_logs() as said:
-        asyncio.run(play())
-    assert [line["tweets_at_most"] for line in said] == ([] if told is None else [told])
-
-
 def test_a_batch_that_is_being_published_is_waited_for_before_the_topics_are_looked_at(app: EmotionApp) -> None:
     async def play() -> tuple[bool, bool]:
         consumer, sought = seeking(app, 3)
