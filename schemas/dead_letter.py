@@ -13,10 +13,11 @@ from schemas.source import Source
 MAX_ORIGINAL_BYTES: Final = 700_000
 """Base64 of this still fits Kafka's default ``max.message.bytes`` (1,048,588) with room for the other fields."""
 MAX_ATTACHED_BYTES: Final = 20_000
-"""What key and headers may take of the letter; more of it is left out."""
-_HEADER_BYTES: Final = 40
-_ESCAPED_BYTES: Final = 6
-"""A header's frame in JSON, and the most that a character of its name takes."""
+"""Bound of key and headers together, as bytes of the letter's JSON; above it both are left out."""
+_HEADER_FRAME_BYTES: Final = 40
+"""Braces, quotes and field names of one header in JSON."""
+_ESCAPED_CHARACTER_BYTES: Final = 6
+r"""The longest that JSON makes of a character: ``\u0000``."""
 
 
 class Stage(StrEnum):
@@ -88,17 +89,17 @@ class DeadLetter(BaseModel):
     @property
     def original_bytes(self) -> bytes | None:
         """The raw value, or the prefix kept of it; None for a tombstone."""
-        return None if self.original is None else b64decode(self.original)
+        return _from_base64(self.original)
 
     @property
     def key_bytes(self) -> bytes | None:
         """The raw key."""
-        return None if self.key is None else b64decode(self.key)
+        return _from_base64(self.key)
 
     @property
     def header_pairs(self) -> list[tuple[str, bytes | None]]:
         """The raw headers in order."""
-        return [(h.name, None if h.value is None else b64decode(h.value)) for h in self.headers]
+        return [(header.name, _from_base64(header.value)) for header in self.headers]
 
     @classmethod
     def of(
@@ -117,7 +118,7 @@ class DeadLetter(BaseModel):
 
         A value over `MAX_ORIGINAL_BYTES` is kept as a prefix; key and headers over `MAX_ATTACHED_BYTES` are left out.
         """
-        whole = value or b""
+        size_bytes = len(value or b"")
         fits = _attached_bytes(key, headers) <= MAX_ATTACHED_BYTES
         if not fits:
             key, headers = None, []
@@ -127,18 +128,26 @@ class DeadLetter(BaseModel):
             stage=reason.stage,
             reason=reason,
             detail=detail[:1000],
-            original=None if value is None else b64encode(whole[:MAX_ORIGINAL_BYTES]).decode(),
-            original_size_bytes=len(whole),
-            original_sha256=sha256(whole).hexdigest(),
-            original_truncated=not fits or len(whole) > MAX_ORIGINAL_BYTES,
-            key=None if key is None else b64encode(key).decode(),
-            headers=tuple(Header(name=n, value=None if v is None else b64encode(v).decode()) for n, v in headers),
+            original=None if value is None else _to_base64(value[:MAX_ORIGINAL_BYTES]),
+            original_size_bytes=size_bytes,
+            original_sha256=sha256(value or b"").hexdigest(),
+            original_truncated=not fits or size_bytes > MAX_ORIGINAL_BYTES,
+            key=_to_base64(key),
+            headers=tuple(Header(name=name, value=_to_base64(content)) for name, content in headers),
             event_time=event_time,
             failed_at=failed_at,
         )
 
 
 def _attached_bytes(key: bytes | None, headers: list[tuple[str, bytes | None]]) -> int:
-    """At most so much take key and headers in the letter."""
-    names = sum(_HEADER_BYTES + _ESCAPED_BYTES * len(name) for name, _ in headers)
+    """Upper bound of what key and headers take in the letter's JSON."""
+    names = sum(_HEADER_FRAME_BYTES + _ESCAPED_CHARACTER_BYTES * len(name) for name, _ in headers)
     return names + sum(4 + len(value or b"") * 4 // 3 for value in (key, *(value for _, value in headers)))
+
+
+def _to_base64(value: bytes | None) -> str | None:
+    return None if value is None else b64encode(value).decode()
+
+
+def _from_base64(value: str | None) -> bytes | None:
+    return None if value is None else b64decode(value)

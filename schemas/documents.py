@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -25,10 +25,31 @@ _KEYS: Final = {
 }
 
 
+class _Channel(NamedTuple):
+    """A topic; ``action`` is what the worker does there, ``example`` one of its records."""
+
+    name: str
+    topic: str
+    action: Literal["receive", "send"]
+    example: BaseModel
+    description: str
+
+
+_CHANNELS: Final = (
+    _Channel("raw", topics.DEFAULT_RAW, "receive", examples.TWEET, "Raw tweets; plain text and JSON strings pass too."),
+    _Channel(
+        "emotion", topics.DEFAULT_EMOTION, "send", examples.EVENT, "Labelled tweets, in the partition of their tweet."
+    ),
+    _Channel(
+        "dead", topics.DEFAULT_DEAD, "send", examples.LETTER, "Records without a label, with the reason and bytes."
+    ),
+)
+
+
 def documents() -> dict[str, str]:
     """File name -> content of every generated document."""
-    found = {f"{model.__name__}.schema.json": _json({"$schema": _DRAFT, **_schema(model)}) for model in MODELS}
-    return {**found, "asyncapi.json": _json(asyncapi())}
+    generated = {f"{model.__name__}.schema.json": _json({"$schema": _DRAFT, **_schema(model)}) for model in MODELS}
+    return {**generated, "asyncapi.json": _json(asyncapi())}
 
 
 def outdated() -> list[str]:
@@ -49,40 +70,30 @@ def write() -> None:
 
 def asyncapi() -> dict[str, Any]:
     """The AsyncAPI 3 document of the three topics, from the worker's point of view."""
-    channels: dict[str, tuple[str, BaseModel, str, str]] = {
-        "raw": (topics.DEFAULT_RAW, examples.TWEET, "receive", "Raw tweets; plain text and JSON strings pass too."),
-        "emotion": (
-            topics.DEFAULT_EMOTION,
-            examples.EVENT,
-            "send",
-            "Labelled tweets, in the partition of their tweet.",
-        ),
-        "dead": (topics.DEFAULT_DEAD, examples.LETTER, "send", "Records without a label, with the reason and bytes."),
-    }
     return {
         "asyncapi": _ASYNCAPI_VERSION,
         "info": {"title": "tweet-emotions", "version": "1.0.0", "description": "Emotions of tweets, live."},
         "defaultContentType": "application/json",
         "channels": {
-            name: {
-                "address": address,
-                "description": text,
-                "messages": {_name(example): {"$ref": f"#/components/messages/{_name(example)}"}},
-                "bindings": {"kafka": {"topic": address, "bindingVersion": "0.5.0"}},
+            channel.name: {
+                "address": channel.topic,
+                "description": channel.description,
+                "messages": {_name(channel.example): {"$ref": f"#/components/messages/{_name(channel.example)}"}},
+                "bindings": {"kafka": {"topic": channel.topic, "bindingVersion": "0.5.0"}},
             }
-            for name, (address, example, _, text) in channels.items()
+            for channel in _CHANNELS
         },
         "operations": {
-            f"{action}{_name(example)}": {
-                "action": action,
-                "channel": {"$ref": f"#/channels/{name}"},
-                "messages": [{"$ref": f"#/channels/{name}/messages/{_name(example)}"}],
+            f"{channel.action}{_name(channel.example)}": {
+                "action": channel.action,
+                "channel": {"$ref": f"#/channels/{channel.name}"},
+                "messages": [{"$ref": f"#/channels/{channel.name}/messages/{_name(channel.example)}"}],
             }
-            for name, (_, example, action, _) in channels.items()
+            for channel in _CHANNELS
         },
         "components": {
-            "messages": {_name(example): _message(example) for _, example, _, _ in channels.values()},
-            "schemas": _shared_schemas([type(example) for _, example, _, _ in channels.values()]),
+            "messages": {_name(channel.example): _message(channel.example) for channel in _CHANNELS},
+            "schemas": _shared_schemas([type(channel.example) for channel in _CHANNELS]),
         },
     }
 
@@ -103,19 +114,22 @@ def _message(example: BaseModel) -> dict[str, Any]:
 
 
 def _shared_schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
-    """Every model and what it refers to, once: inside an AsyncAPI document ``$defs`` of a payload lead nowhere."""
+    """The schemas of the models and of all that they refer to, by name.
+
+    They stand beside each other: in an AsyncAPI document a ``$ref`` into the ``$defs`` of a payload leads nowhere.
+    """
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
-    return {name: _for_all_languages(schema) for name, schema in schemas["$defs"].items()}
+    return {name: _without_raises(schema) for name, schema in schemas["$defs"].items()}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    return _for_all_languages(model.model_json_schema(mode="validation"))
+    return _without_raises(model.model_json_schema(mode="validation"))
 
 
-def _for_all_languages(schema: dict[str, Any]) -> dict[str, Any]:
-    """Without what the docstring says of Python's errors."""
+def _without_raises(schema: dict[str, Any]) -> dict[str, Any]:
+    """Drop what a docstring says of Python's exceptions: readers of the schema may use any language."""
     if "description" not in schema:
         return schema
     return schema | {"description": schema["description"].split("\n\nRaises:")[0]}

@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+_V1_FIELDS = frozenset({"id_str", "full_text", "extended_tweet", "user", "retweeted_status"})
 _V1_CREATED_AT = "%a %b %d %H:%M:%S %z %Y"
 _SPACE_BEFORE_OFFSET = re.compile(r"(?<=\d)\s+(?=[+-]\d{2}:?\d{2}$)")
-
 _NO_DAY_OR_MONTH = re.compile(
     r"\b(?!mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]", re.IGNORECASE
 )
+"""The beginning of any word but a day's or a month's name."""
 
 LONGEST_TEXT_CHARS = 25_000
 """The platform's own limit for long posts."""
@@ -47,7 +48,7 @@ class RawTweet(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_shape(cls, value: Any) -> Any:
+    def _from_any_shape(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"text": value}
         if not isinstance(value, Mapping):
@@ -55,7 +56,7 @@ class RawTweet(BaseModel):
         tweet = value["data"] if "text" not in value and isinstance(value.get("data"), Mapping) else value
         if looks_like_v1(tweet):
             return _from_v1(tweet)
-        return _optional_fields_read({**tweet, "text": _whole_text(tweet, value.get("includes"))})
+        return _fields_of({**tweet, "text": _text_of_v2(tweet, value.get("includes"))})
 
     @field_validator("created_at")
     @classmethod
@@ -65,38 +66,38 @@ class RawTweet(BaseModel):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-_V1_FIELDS = frozenset({"id_str", "full_text", "extended_tweet", "user", "retweeted_status"})
-
-
 def looks_like_v1(tweet: Mapping[str, Any]) -> bool:
     """Whether the object holds a field that only the v1.1 API has."""
     return not _V1_FIELDS.isdisjoint(tweet)
 
 
-def _whole_text(tweet: Mapping[str, Any], includes: Any) -> Any:
-    """Of a tweet of the v2 API."""
-    for other in _mappings(tweet.get("referenced_tweets")):
-        if other.get("type") == "retweeted" and isinstance(includes, Mapping):
-            for whole in _mappings(includes.get("tweets")):
-                if str(whole.get("id")) == str(other.get("id")) and isinstance(text := _own_text(whole), str):
-                    return text
-    return _own_text(tweet)
+def _text_of_v2(tweet: Mapping[str, Any], includes: Any) -> Any:
+    """The text of the tweet that this one retweets, where ``includes`` holds it; else its own."""
+    included = _mappings_in(includes.get("tweets")) if isinstance(includes, Mapping) else []
+    for reference in _mappings_in(tweet.get("referenced_tweets")):
+        if reference.get("type") != "retweeted":
+            continue
+        for original in included:
+            is_meant = str(original.get("id")) == str(reference.get("id"))
+            if is_meant and isinstance(text := _own_text_of_v2(original), str):
+                return text
+    return _own_text_of_v2(tweet)
 
 
-def _own_text(tweet: Mapping[str, Any]) -> Any:
+def _own_text_of_v2(tweet: Mapping[str, Any]) -> Any:
     note = tweet.get("note_tweet")
     long_text = note.get("text") if isinstance(note, Mapping) else None
     return long_text if long_text and isinstance(long_text, str) else tweet.get("text")
 
 
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+def _mappings_in(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _from_v1(tweet: Mapping[str, Any]) -> dict[str, Any]:
     user = tweet.get("user")
     author = user.get("id_str", user.get("id")) if isinstance(user, Mapping) else None
-    return _optional_fields_read(
+    return _fields_of(
         {
             "text": _text_of_v1(tweet),
             "id": tweet.get("id_str") or tweet.get("id"),
@@ -108,26 +109,29 @@ def _from_v1(tweet: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text_of_v1(tweet: Mapping[str, Any]) -> Any:
+    """The text of the tweet that this one retweets, where it came along; else its own."""
     retweeted = tweet.get("retweeted_status")
-    if isinstance(retweeted, Mapping) and isinstance(
-        whole := _text_of_v1({**retweeted, "retweeted_status": None}), str
-    ):
-        return whole
+    if isinstance(retweeted, Mapping) and isinstance(text := _own_text_of_v1(retweeted), str):
+        return text
+    return _own_text_of_v1(tweet)
+
+
+def _own_text_of_v1(tweet: Mapping[str, Any]) -> Any:
     extended = tweet.get("extended_tweet")
     long_text = extended.get("full_text") if isinstance(extended, Mapping) else None
     return long_text or tweet.get("full_text") or tweet.get("text")
 
 
-def _optional_fields_read(tweet: Mapping[str, Any]) -> dict[str, Any]:
-    """Only ``text`` may fail a tweet; an optional field of the wrong type is dropped."""
-    fields = {name: tweet[name] for name in ("id", "author_id", "lang") if _is_plain(tweet.get(name))}
+def _fields_of(tweet: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's own fields. Only ``text`` may fail a tweet; an optional field of the wrong type is dropped."""
+    fields = {name: tweet[name] for name in ("id", "author_id", "lang") if _is_short_name(tweet.get(name))}
     if "text" in tweet:
         fields["text"] = tweet["text"] if isinstance(tweet["text"], str) else None
     fields["created_at"] = read_time(tweet.get("created_at"))
     return fields
 
 
-def _is_plain(value: Any) -> bool:
+def _is_short_name(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) <= LONGEST_NAME_CHARS
 
 
@@ -154,5 +158,5 @@ def _time_of_text(value: str) -> datetime:
         except ValueError:
             moment = parsedate_to_datetime(value)
             if moment.tzinfo is None and _NO_DAY_OR_MONTH.search(value):
-                raise  # a zone that it does not know, or am and pm, which it passes over
+                raise  # it ignores unknown time zones, and am and pm: the time would be wrong by hours
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

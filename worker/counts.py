@@ -3,15 +3,30 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from schemas.emotions import EMOTIONS
 from worker.records import Counted, Outcome
 
-Row = dict[str, Any]
-"""``{"o": highest offset in this row, "done": highest offset counted in the partition, "n": [6 counts],
-"c": [6 confidence sums], "a": abstained, "d": dead letters, "t": id of the raw topic that ``done`` is an offset of, if
-known}``; JSON in the changelog."""
+
+class Row(TypedDict):
+    """What one partition of the raw topic counted in one time bucket; JSON in the changelog, hence the short keys."""
+
+    o: int
+    """The highest source offset in this row."""
+    done: int
+    """The highest source offset counted in the partition when this row was written as its newest; -1: not yet."""
+    n: list[int]
+    """Tweets of each emotion, in the order of ``EMOTIONS``."""
+    c: list[float]
+    """Sums of their confidences."""
+    a: int
+    """How many of them abstained."""
+    d: int
+    """Dead letters."""
+    t: NotRequired[str | None]
+    """Id of the raw topic that ``done`` is an offset of, where it is known."""
+
 
 RowKey = tuple[int, tuple[float, float]]
 """(source partition, (bucket start, bucket end)), the shape of Faust's windowed keys."""
@@ -23,16 +38,16 @@ def new_row() -> Row:
 
 
 def bucket_of(event_time_s: float, bucket_s: float) -> tuple[float, float]:
-    """Start and end of the tumbling bucket, as Faust's ``TumblingWindow`` builds its ranges."""
+    """Start and end of the tumbling bucket; it ends a tenth of a second early, as in Faust's ``TumblingWindow``."""
     start = event_time_s - event_time_s % bucket_s
     return start, start + bucket_s - 0.1
 
 
 class Horizon:
-    """How far back buckets are kept: ``retention_s`` behind the newest bucket of their partition.
+    """How far back buckets are kept: ``retention_s`` behind the newest bucket of their partition, or behind the clock.
 
-    A clock that is ahead of the stream, because it is wrong or because there is a backlog, makes no bucket old; one
-    tweet from the future neither (the clock is the upper bound).
+    The earlier of the two decides. So nothing expires because the clock is ahead of the stream (it is wrong, or there
+    is a backlog), nor because of one tweet from the future (ADR 11).
     """
 
     def __init__(self, retention_s: float, clock: Callable[[], float]) -> None:
@@ -40,7 +55,7 @@ class Horizon:
         self._newest: dict[int, float] = {}
 
     def note(self, key: RowKey) -> None:
-        """There is a row with this key."""
+        """Learn that there is a row with this key."""
         partition, (_, end) = key
         self._newest[partition] = max(self._newest.get(partition, end), end)
 
@@ -73,12 +88,18 @@ def count_outcomes(
     sees it has seen the others, so reading from ``done + 1`` loses nothing even if the writer died between two rows;
     and it is the last of them to expire. Outcomes whose bucket ended before ``oldest_s`` of their partition have
     expired and are left out; where that leaves nothing of a partition, its newest row carries the new ``done``.
+
+    Args:
+        outcomes: of one batch.
+        rows: the table.
+        bucket_s: length of a bucket.
+        oldest_s: as `Horizon.oldest_s`.
+        topic_id: of the raw topic, where it is known.
     """
     changed: dict[RowKey, Row] = {}
-    done: dict[int, int] = {}
-    oldest = {partition: oldest_s(partition) for partition in {outcome.partition for outcome in outcomes}}
+    done = {outcome.partition: outcome.offset for outcome in outcomes}
+    oldest = {partition: oldest_s(partition) for partition in done}
     for outcome in outcomes:
-        done[outcome.partition] = outcome.offset
         bucket = bucket_of(outcome.counted.event_time_s, bucket_s)
         if bucket[1] < oldest[outcome.partition]:
             continue
@@ -89,10 +110,11 @@ def count_outcomes(
     for partition in done.keys() - {key[0] for key in changed}:
         newest = max((key for key in rows if key[0] == partition), default=None)
         if newest is not None and done[partition] > rows[newest]["done"]:
-            changed[newest] = dict(rows[newest])
+            changed[newest] = rows[newest]
     ordered = sorted(changed)
-    for partition, newest in {key[0]: key for key in ordered}.items():
-        changed[newest] |= {"done": done[partition], "t": topic_id}
+    newest_of = {key[0]: key for key in ordered}  # the last key of a partition stays
+    for partition, newest in newest_of.items():
+        changed[newest] = {**changed[newest], "done": done[partition], "t": topic_id}
     return [(key, changed[key]) for key in ordered]
 
 

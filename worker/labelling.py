@@ -25,25 +25,28 @@ DECIMALS = 6
 FUTURE_TOLERANCE_S = 300.0
 """A clock may be this far ahead of ours; beyond that it is wrong."""
 _LANGUAGE = re.compile(r"(?!und|mul|mis|zxx|art|q[a-t])[a-z]{2,3}")
-"""But for undetermined, several, none, and what is for local use (ISO 639-2), as ``qht`` for hashtags alone."""
+"""A code that names a language (ISO 639-2). The codes left out mean undetermined, several, uncoded, none or artificial,
+or are for local use: the platform says ``qht`` of a text of hashtags alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides how an outcome looks, beside its record and the engine: settings, and the topic."""
+    """What decides an outcome beside its record and the engine: the settings, and which topic it is."""
 
     event_time: Literal["kafka", "created_at"] = "kafka"
     include_text: bool = False
     abstain_threshold: float | None = None
-    """Default: that of the bundle."""
+    """None: that of the bundle."""
     max_text_chars: int = LONGEST_TEXT_CHARS
     languages: frozenset[str] = frozenset()
     """Primary subtags of the languages that are labelled; empty: all are."""
     topic_id: str | None = None
-    """Of the raw topic."""
+    """Kafka's id of the raw topic, where the broker tells it."""
 
 
 class _Scorable(NamedTuple):
+    """A record whose text goes to the engine."""
+
     record: RawRecord
     tweet: Tweet
     cleaned: str
@@ -56,10 +59,17 @@ def label_batch(
     published: Mapping[tuple[int, int], Counted],
     clock: Callable[[], float] = time.time,
 ) -> list[Outcome]:
-    """Exactly one outcome a record, in the order of the records.
+    """Exactly one outcome for each record, in the order of the records.
 
-    ``published`` maps (partition, offset) to what already stands on the topics; such a record is not scored again and
-    its outcome has no value. A batch that the engine cannot score is halved until the poison tweet is alone.
+    A batch that the engine cannot score is halved until the tweet that it fails on is alone.
+
+    Args:
+        records: the batch.
+        engine: what scores it.
+        rules: see there.
+        published: (partition, offset) -> what already stands on the topics; such a record is not scored again, and its
+            outcome has no value.
+        clock: seconds since the epoch.
     """
     started_s = clock()
     outcomes: dict[int, Outcome] = {}
@@ -74,13 +84,14 @@ def label_batch(
             outcomes[index] = _dead(record, read, started_s, rules.topic_id)
         else:
             scorable.append((index, read))
-    rows = _score([item.cleaned for _, item in scorable], engine)
+    scores = _score([item.cleaned for _, item in scorable], engine)
     ended_s = clock()
     writer = _EventWriter(rules, started_s, ended_s, engine.manifest)
-    for (index, item), row in zip(scorable, rows, strict=True):
-        outcomes[index] = (
-            _dead(item.record, row, ended_s, rules.topic_id) if isinstance(row, Failure) else writer.event(item, row)
-        )
+    for (index, item), score in zip(scorable, scores, strict=True):
+        if isinstance(score, Failure):
+            outcomes[index] = _dead(item.record, score, ended_s, rules.topic_id)
+        else:
+            outcomes[index] = writer.outcome(item, score)
     return [outcomes[index] for index in range(len(records))]
 
 
@@ -99,12 +110,13 @@ def _read(record: RawRecord, rules: Rules) -> _Scorable | Failure:
 
 
 def _names_another(lang: str, languages: frozenset[str]) -> bool:
-    """Whether a language tag (BCP 47) names a language, and none of these."""
+    """Whether a language tag (BCP 47) names a language that is none of ``languages``."""
     primary = lang.lower().replace("_", "-").partition("-")[0]
     return primary not in languages and _LANGUAGE.fullmatch(primary) is not None
 
 
 def _score(cleaned: list[str], engine: Engine) -> list[list[float] | Failure]:
+    """For each text its six probabilities, or why the engine fails on it even alone."""
     if not cleaned:
         return []
     try:
@@ -116,40 +128,42 @@ def _score(cleaned: list[str], engine: Engine) -> list[list[float] | Failure]:
     return _score(cleaned[:middle], engine) + _score(cleaned[middle:], engine)
 
 
-def event_time_s(record: RawRecord, tweet: Tweet | None, rules: Rules, now_s: float) -> float:
-    """The clock that the rules trust if it is believable, else Kafka's, else ours; seconds since the epoch."""
-    created_s = (
-        tweet.created_at.timestamp() if tweet and tweet.created_at and rules.event_time == "created_at" else None
-    )
-    for candidate in (created_s, record.timestamp_s):
-        if candidate is not None and _believable(candidate, now_s):
-            return candidate
-    return now_s
+def _event_time_s(record: RawRecord, tweet: Tweet, rules: Rules, now_s: float) -> float:
+    """When the author posted it if the rules trust that and it is believable, else Kafka's timestamp, else now."""
+    if rules.event_time == "created_at" and tweet.created_at is not None:
+        created_s = tweet.created_at.timestamp()
+        if _is_believable(created_s, now_s):
+            return created_s
+    return _kafka_time_s(record, default_s=now_s, now_s=now_s)
 
 
-def _believable(moment_s: float, now_s: float) -> bool:
+def _kafka_time_s(record: RawRecord, *, default_s: float, now_s: float) -> float:
+    """Kafka's timestamp of the record, or ``default_s`` where it is not believable."""
+    return record.timestamp_s if _is_believable(record.timestamp_s, now_s) else default_s
+
+
+def _is_believable(moment_s: float, now_s: float) -> bool:
     return EARLIEST_EVENT_TIME_S <= moment_s <= now_s + FUTURE_TOLERANCE_S
 
 
 class _EventWriter:
-    """What the events of one batch have in common."""
+    """Writes the events of one batch, which was scored from ``started_s`` to ``ended_s`` (seconds since the epoch)."""
 
     def __init__(self, rules: Rules, started_s: float, ended_s: float, manifest: BundleManifest) -> None:
         self._rules, self._started_s, self._ended_s = rules, started_s, ended_s
-        told = rules.abstain_threshold
-        self._threshold = manifest.abstain_threshold if told is None else told
+        self._threshold = manifest.abstain_threshold if rules.abstain_threshold is None else rules.abstain_threshold
         self._bundle = {"name": manifest.name, "version": manifest.version}
         self._scored_at = utc(ended_s)
         self._scored_ms = round(max(0.0, ended_s - started_s) * 1000, 3)
 
-    def event(self, item: _Scorable, row: list[float]) -> Outcome:
-        """The outcome of a tweet whose probabilities are ``row``."""
+    def outcome(self, item: _Scorable, probabilities: list[float]) -> Outcome:
+        """The outcome of a tweet with these six probabilities."""
         record, tweet, rules = item.record, item.tweet, self._rules
-        confidence = max(row)
-        label = row.index(confidence)
-        moment_s = event_time_s(record, tweet, rules, self._ended_s)
+        confidence = max(probabilities)
+        label = probabilities.index(confidence)
+        moment_s = _event_time_s(record, tweet, rules, self._ended_s)
         abstained = confidence < self._threshold
-        came_s = record.timestamp_s if _believable(record.timestamp_s, self._ended_s) else self._started_s
+        came_s = _kafka_time_s(record, default_s=self._started_s, now_s=self._ended_s)
         event_id = f"{record.topic}-{record.partition}-{record.offset}"
         event = {
             "id": event_id,
@@ -162,7 +176,7 @@ class _EventWriter:
             },
             "label": EMOTIONS[label],
             "confidence": confidence,
-            "probabilities": dict(zip(EMOTIONS, row, strict=True)),
+            "probabilities": dict(zip(EMOTIONS, probabilities, strict=True)),
             "abstained": abstained,
             "bundle": self._bundle,
             "event_time": utc(moment_s),
@@ -198,7 +212,7 @@ def killed_the_worker(record: RawRecord, crashes: int, now_s: float, topic_id: s
 
 
 def _dead(record: RawRecord, failure: Failure, failed_s: float, topic_id: str | None) -> Outcome:
-    moment_s = event_time_s(record, None, Rules(), failed_s)
+    moment_s = _kafka_time_s(record, default_s=failed_s, now_s=failed_s)
     letter = DeadLetter.of(
         record.source(topic_id),
         failure.reason,
