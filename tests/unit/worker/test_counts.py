@@ -89,7 +89,7 @@ def test_rows_only_grow() -> None:
     assert not is_newer(older, newer)
     assert is_newer(older, None)
     assert not is_newer(older, older | {"done": 4})
-    assert is_newer(older, dict(older)), "a row that is written again takes nothing back"
+    assert is_newer(older, older.copy()), "a row that is written again takes nothing back"
 
 
 def test_a_window_sums_whole_buckets_of_all_partitions_and_no_older_ones() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.apps import CHANGELOG, KEY, RAW
 from worker.agent import _as_current
 from worker.app import EmotionApp
-from worker.counts import new_row
+from worker.counts import Row, new_row
 
 
 def test_the_table_is_followed_without_a_second_of_waiting(app: EmotionApp) -> None:
@@ -26,7 +26,7 @@ def test_the_table_is_followed_without_a_second_of_waiting(app: EmotionApp) -> N
     assert began == ["channels", "recovery"]
 
 
-def changelog_event(offset: int, row: dict[str, Any] | None) -> Any:
+def changelog_event(offset: int, row: Row) -> Any:
     message = SimpleNamespace(tp=CHANGELOG, partition=0, offset=offset, value=row)
     return SimpleNamespace(key=[KEY[0], list(KEY[1])], value=row, message=message)
 
