@@ -4,9 +4,8 @@ Pinned to faust-streaming 0.15.3: a test fails when one of the internals used he
 """
 
 import asyncio
-import sys
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from faust.tables.recovery import RebalanceAgain
@@ -17,13 +16,14 @@ from faust.types.tuples import ConsumerMessage
 from worker.clock import boot_s
 from worker.counts import positions
 from worker.fetching import ExactThread, ReadOffsets
+from worker.holes import Holes
 from worker.records import RawRecord
 
 if TYPE_CHECKING:
     from worker.app import EmotionApp
 
 HEARD_WITHIN_S = 3.0
-"""Half of the session: a group that answered a heartbeat so lately has given our partitions to nobody."""
+"""Half of the session timeout: a group that answered a heartbeat so lately has not given our partitions away."""
 
 
 class ExactConsumer(driver.Consumer):
@@ -36,18 +36,19 @@ class ExactConsumer(driver.Consumer):
         # Faust drops what lies before the last record it saw. One that is under way during a seek then hides what is
         # read again, and under a backlog one nearly always is.
         self._read_offset = ReadOffsets(self.app.raw_topic_name)
+        self.holes = Holes()
         self._base: dict[TP, int] = {}
+        """Source partition -> the offset to commit next, at first the one where reading began."""
         self._done: defaultdict[TP, deque[tuple[int, int]]] = defaultdict(deque)
+        """First and last offset of acknowledged runs that are not committed yet."""
         self._deferred: frozenset[TP] = frozenset()
-        self._fetched: dict[TP, int] = {}
+        """Source partitions that flow as soon as the rebalance is over."""
         self._seeking = asyncio.Lock()
-        self._noted: deque[tuple[TP, int, int]] = deque()
         self._fetching: asyncio.Task[Any] | None = None
         self._coordinator: Any = None
         self._heard_at = boot_s()
         self._assigned_in = 0
-        self.sought = 0
-        """Counts the beginnings and ends of seeks."""
+        """The number of the rebalance that assigned our partitions."""
 
     def _new_consumer_thread(self) -> ExactThread:
         return ExactThread(self, loop=self.loop, beacon=self.beacon)
@@ -77,11 +78,11 @@ class ExactConsumer(driver.Consumer):
         return generation
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """A group that gives us partitions knows us."""
+        """Note that the group knows us, and which rebalance this is."""
         self._heard_at, self._assigned_in = boot_s(), self.app.rebalancing_count
         await super().on_partitions_assigned(assigned, generation_id)
 
-    # Faust makes four tasks and an event of every record on its way from the fetcher to the agent (ADR 20).
+    # Faust spends four tasks and an event on every record between the fetcher and the agent (ADR 20).
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         """As Faust's, but all records of a source partition are handed on in one piece."""
         fetched = await super()._getmany(active_partitions, timeout)
@@ -91,7 +92,7 @@ class ExactConsumer(driver.Consumer):
         }
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
-        """As Faust's; a piece becomes one message, its value the records, its offset the last one's."""
+        """As Faust's, but a piece becomes one message: its value is the list of records, its offset the last one's."""
         if not isinstance(record, list):
             return super()._to_message(tp, record)
         message = super()._to_message(tp, record[-1])
@@ -100,6 +101,7 @@ class ExactConsumer(driver.Consumer):
         return message
 
     def _sources(self, tps: Any) -> set[TP]:
+        """Those that are partitions of the raw topic."""
         return {tp for tp in tps if tp.topic == self.app.raw_topic_name}
 
     # 596: recovery resumes the source partitions, then seeks, then clears the queues: what came in between is lost.
@@ -127,7 +129,7 @@ class ExactConsumer(driver.Consumer):
         super().stop_flow()
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """As Faust's; `perform_seek` must know who asks."""
+        """As Faust's, but `perform_seek` learns which task this is."""
         self._fetching = asyncio.current_task()
         await super()._drain_messages(fetcher)
 
@@ -182,6 +184,7 @@ class ExactConsumer(driver.Consumer):
         base = self._base.get(tp)
         if base is None:
             return None
+        """The offset to commit: where the acknowledged runs, and holes, that follow `_base` without a gap end."""
         done, past = self._done[tp], self.past_holes(tp)
         following = past(base)
         while done and done[0][0] <= following:
@@ -189,7 +192,7 @@ class ExactConsumer(driver.Consumer):
         if following == base:
             return None
         # The agent has yet to pass a hole behind the last record that it took.
-        self._known_holes(tp).chop(0, min(following, self.app.progress.expected.get(tp.partition, following)))
+        self.holes.forget(tp, before=min(following, self.app.progress.expected.get(tp.partition, following)))
         self._base[tp] = following
         return following
 
@@ -202,73 +205,16 @@ class ExactConsumer(driver.Consumer):
 
     # Faust notes a gap for whatever did not reach its queues, a fetch that it dropped included: tweets would be lost.
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Believe only `note_holes`."""
-
-    def note_holes(
-        self, records: Mapping[Any, Sequence[Any]], reached: Mapping[Any, int], *, undisturbed: bool
-    ) -> None:
-        """Learn which offsets hold no record: those that fetches skip which follow each other without a seek.
-
-        Called in the thread that fetches.
-
-        Args:
-            records: what was fetched of each partition.
-            reached: where the fetcher stands after it.
-            undisturbed: False if a position was sought during the fetch.
-        """
-        for place, fetched in records.items():
-            tp = TP(place.topic, place.partition)
-            if tp.topic != self.app.raw_topic_name:
-                continue
-            if not undisturbed:
-                self._fetched.pop(tp, None)
-                continue
-            for record in fetched:
-                following = self._fetched.get(tp, record.offset)
-                if record.offset > following:
-                    self._noted.append((tp, following, record.offset))
-                self._fetched[tp] = record.offset + 1
-        for place, position in reached.items() if undisturbed else ():
-            tp = TP(place.topic, place.partition)
-            if tp.topic == self.app.raw_topic_name and position > self._fetched.get(tp, position):
-                self._noted.append((tp, self._fetched[tp], position))
-                self._fetched[tp] = position
-
-    def _known_holes(self, tp: TP) -> Any:
-        """Intervals of offsets without a record."""
-        while self._noted:
-            place, first, end = self._noted.popleft()
-            self._gap[place].addi(first, end)
-        return self._gap[tp]
-
-    @property
-    def is_seeking(self) -> bool:
-        """Whether a position is being sought at this moment."""
-        return self.sought % 2 == 1
+        """Believe only what `Holes` has noted."""
 
     async def seek(self, partition: TP, offset: int) -> None:
-        """Go to an offset; holes behind it are learned anew, and not from what is fetched at this moment."""
-        self.sought += 1
-        self._fetched[partition] = offset
-        try:
+        """Go to an offset; what is fetched at this moment tells of no holes."""
+        with self.holes.seeking(partition, offset):
             await super().seek(partition, offset)
-            self._known_holes(partition).chop(offset, sys.maxsize)
-        finally:
-            self.sought += 1
 
     def past_holes(self, tp: TP) -> Callable[[int], int]:
-        """From an offset to itself, or behind the holes that begin there.
-
-        A hole is where the fetcher saw that no record stands (compaction, transaction markers).
-        """
-        gap = self._known_holes(tp)
-
-        def past(offset: int) -> int:
-            while found := gap.at(offset):
-                offset = max(interval.end for interval in found)
-            return offset
-
-        return past
+        """As `Holes.past`."""
+        return self.holes.past(tp)
 
     # 502: at a revocation Faust forgets the acks of the batch in flight, and its work is repeated elsewhere.
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -282,6 +228,7 @@ class ExactConsumer(driver.Consumer):
         for tp in revoked:
             self._base.pop(tp, None)
             self._done.pop(tp, None)
+            self.holes.forget(tp)
         await super().on_partitions_revoked(revoked)
 
 

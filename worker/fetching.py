@@ -1,9 +1,9 @@
-"""The thread in which Faust's consumer fetches, mended; `worker.consumer` is the side that the app sees."""
+"""Mends of the thread in which Faust's consumer fetches; `worker.consumer` mends the side that the app sees."""
 
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from worker.app import EmotionApp
     from worker.consumer import ExactConsumer
 
+T = TypeVar("T")
+
 _END_TIMEOUT_S = 15.0
 _FETCH_MIN_BYTES = 65_536
 _FETCH_MAX_WAIT_MS = 10
-"""The broker gathers what comes within this time, or so many bytes: a fetch for each tweet keeps both ends busy."""
+"""The broker answers a fetch once it has so many bytes or this time is over: a fetch for each tweet costs both ends."""
 
 
 class ReadOffsets(defaultdict[TP, int | None]):
-    """How far Faust has read each partition; of source partitions it is told nothing, they have `Progress`."""
+    """How far Faust has read each partition, but None for source partitions: `Progress` knows what comes next there."""
 
     def __init__(self, raw_topic_name: str) -> None:
         super().__init__(lambda: None)
@@ -61,15 +63,15 @@ class ExactThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
         max_records: int | None = None,
     ) -> Any:
-        """Fetch, and note the holes here, where the fetcher moves on: Faust may yet drop what it was given."""
-        exact = cast("ExactConsumer", self.consumer)
-        sought = exact.sought
+        """As Faust's, and note the holes here, where the fetcher moves on: Faust may yet drop what it is given."""
+        raw_topic, holes = cast("EmotionApp", self.app).raw_topic_name, cast("ExactConsumer", self.consumer).holes
+        seeks = holes.seeks
         records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
-        reached = _positions(consumer)
-        exact.note_holes(records, reached, undisturbed=sought == exact.sought and not exact.is_seeking)
+        holes.note(_of_topic(raw_topic, records), _of_topic(raw_topic, _positions(consumer)), since=seeks)
         return records
 
     async def _highwaters(self, partitions: list[TP]) -> Mapping[TP, int]:
+        """Where a reader of each partition comes to an end."""
         wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]
         if not wanted:
             return {}
@@ -82,8 +84,15 @@ class ExactThread(driver.AIOKafkaConsumerThread):
             await reader.stop()
 
 
+def _of_topic(topic: str, found: Mapping[TopicPartition, T]) -> dict[TP, T]:
+    return {TP(place.topic, place.partition): value for place, value in found.items() if place.topic == topic}
+
+
 def _positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-    """Where the fetcher stands, also behind offsets that hold no record; `position` would wait for those unknown."""
+    """Where the fetcher stands in each partition whose position is known; it may be behind offsets without a record.
+
+    The client's own `position` would wait for a position that is not known.
+    """
     subscription = consumer._subscription.subscription  # noqa: SLF001 - aiokafka has no other way that does not wait
     if subscription is None or subscription.assignment is None:
         return {}
@@ -92,6 +101,7 @@ def _positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
 
 
 async def _ends(reader: AIOKafkaConsumer, wanted: list[TopicPartition]) -> dict[TP, int]:
+    """Read what stands last in each partition; the end that is listed where nothing comes in time."""
     listed = await reader.end_offsets(wanted)
     reader.assign(wanted)
     for tp in wanted:

@@ -1,97 +1,36 @@
-"""What the mended consumer believes to be a hole: only what fetches that follow each other skip."""
+"""The mended consumer: what it commits, how it hands records on, and where it begins to read."""
 
 import asyncio
 from collections import defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from aiokafka import ConsumerRecord
-from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
-from intervaltree import IntervalTree
 
 from worker.consumer import ExactConsumer
 from worker.fetching import ReadOffsets
+from worker.holes import Holes
 from worker.progress import Progress
 from worker.records import RawRecord
 
 RAW = TP("raw", 0)
 
 
+def records(*offsets: int) -> list[Any]:
+    return [SimpleNamespace(offset=offset) for offset in offsets]
+
+
 def build_consumer() -> ExactConsumer:
     consumer = ExactConsumer.__new__(ExactConsumer)
     state: dict[str, Any] = {
         "app": SimpleNamespace(raw_topic_name="raw", progress=Progress()),
-        "_fetched": {},
-        "_noted": deque(),
+        "holes": Holes(),
         "_base": {},
         "_done": defaultdict(deque),
-        "_gap": defaultdict(IntervalTree),
-        "sought": 0,
     }
     vars(consumer).update(state)
     return consumer
-
-
-def fetched(*offsets: int) -> dict[TP, list[Any]]:
-    return {RAW: [SimpleNamespace(offset=offset) for offset in offsets]}
-
-
-def holes(consumer: ExactConsumer) -> list[int]:
-    return [offset for offset in range(15) if consumer.past_holes(RAW)(offset) > offset]
-
-
-def test_what_is_skipped_within_a_fetch_and_between_two_is_a_hole() -> None:
-    consumer = build_consumer()
-    consumer.note_holes(fetched(5, 6, 8), {}, undisturbed=True)
-    consumer.note_holes(fetched(11), {}, undisturbed=True)
-    assert holes(consumer) == [7, 9, 10]
-
-
-def test_a_fetch_that_faust_drops_leaves_no_hole() -> None:
-    consumer = build_consumer()
-    consumer.note_holes(fetched(5, 6, 7), {}, undisturbed=True)
-    asyncio.run(consumer._add_gap(RAW, 5, 8))
-    consumer.note_holes(fetched(8), {}, undisturbed=True)
-    assert holes(consumer) == []
-
-
-def test_a_fetch_during_a_seek_says_nothing_of_what_lies_between() -> None:
-    consumer = build_consumer()
-    consumer.note_holes(fetched(5), {}, undisturbed=True)
-    consumer.note_holes(fetched(9), {}, undisturbed=False)
-    consumer.note_holes(fetched(12), {}, undisturbed=True)
-    assert holes(consumer) == []
-
-
-def test_where_the_fetcher_went_on_without_a_record_is_a_hole_until_a_seek(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def seek(*_: Any) -> None:
-        return
-
-    monkeypatch.setattr(ThreadDelegateConsumer, "seek", seek)
-    consumer = build_consumer()
-    consumer.note_holes({}, {RAW: 5}, undisturbed=True)
-    assert holes(consumer) == []
-    consumer.note_holes(fetched(5, 6), {RAW: 8}, undisturbed=True)
-    consumer.note_holes({}, {RAW: 9}, undisturbed=True)
-    consumer.note_holes({}, {RAW: 12}, undisturbed=False)
-    assert holes(consumer) == [7, 8]
-    asyncio.run(consumer.seek(RAW, 8))
-    assert holes(consumer) == [7]
-
-
-def test_after_a_seek_the_holes_are_learned_from_where_it_went(monkeypatch: pytest.MonkeyPatch) -> None:
-    consumer, seen = build_consumer(), []
-
-    async def seek(*_: Any) -> None:
-        seen.append(consumer.is_seeking)
-
-    monkeypatch.setattr(ThreadDelegateConsumer, "seek", seek)
-    asyncio.run(consumer.seek(RAW, 5))
-    assert (seen, consumer.is_seeking) == ([True], False)
-    consumer.note_holes(fetched(8), {}, undisturbed=True)
-    assert holes(consumer) == [5, 6, 7]
 
 
 def test_only_what_is_done_from_where_reading_began_is_committed() -> None:
@@ -108,10 +47,18 @@ def test_only_what_is_done_from_where_reading_began_is_committed() -> None:
     assert consumer._new_offset(RAW) is None
 
 
+def test_a_fetch_that_faust_drops_leaves_no_hole() -> None:
+    consumer = build_consumer()
+    consumer.holes.note({RAW: records(5, 6, 7)}, {}, since=0)
+    asyncio.run(consumer._add_gap(RAW, 5, 8))
+    consumer.holes.note({RAW: records(8)}, {}, since=0)
+    assert [consumer.past_holes(RAW)(offset) for offset in (5, 6, 7)] == [5, 6, 7]
+
+
 def test_a_hole_between_two_runs_is_committed_over() -> None:
     consumer = build_consumer()
     consumer._base[RAW] = 5
-    consumer.note_holes(fetched(5, 6, 9), {}, undisturbed=True)
+    consumer.holes.note({RAW: records(5, 6, 9)}, {}, since=0)
     consumer.acknowledge(RAW, 5, 6)
     consumer.acknowledge(RAW, 9, 9)
     assert consumer._new_offset(RAW) == 10
@@ -119,8 +66,10 @@ def test_a_hole_between_two_runs_is_committed_over() -> None:
 
 def test_a_hole_where_reading_began_is_committed_over() -> None:
     consumer = build_consumer()
-    consumer._base[RAW] = consumer._fetched[RAW] = 5
-    consumer.note_holes(fetched(8), {}, undisturbed=True)
+    consumer._base[RAW] = 5
+    with consumer.holes.seeking(RAW, 5):
+        pass
+    consumer.holes.note({RAW: records(8)}, {}, since=2)
     consumer.app.progress.expected[RAW.partition] = 9
     consumer.acknowledge(RAW, 8, 8)
     assert consumer._new_offset(RAW) == 9
@@ -131,10 +80,10 @@ def test_a_hole_behind_what_was_taken_outlives_the_commit() -> None:
     consumer = build_consumer()
     consumer._base[RAW] = 5
     consumer.app.progress.expected[0] = 7
-    consumer.note_holes(fetched(5, 6), {RAW: 8}, undisturbed=True)
+    consumer.holes.note({RAW: records(5, 6)}, {RAW: 8}, since=0)
     consumer.acknowledge(RAW, 5, 6)
     assert consumer._new_offset(RAW) == 8
-    assert holes(consumer) == [7]
+    assert consumer.past_holes(RAW)(7) == 8
 
 
 def test_what_ends_after_its_partition_went_is_not_committed() -> None:

@@ -102,7 +102,7 @@ INTERNALS = [
     Internal("faust.transport.consumer:ThreadDelegateConsumer._commit", "a20eec84e4b2", "ExactConsumer._commit"),
     Internal("faust.sensors.base:SensorDelegate.on_send_error", "1d19ba7eede0", "worker.app._CrashOnSendError"),
 ]
-STATE = ["_gap", "_committed_offset", "_read_offset", "_active_partitions", "_paused_partitions", "flow_active"]
+STATE = ["_committed_offset", "_read_offset", "_active_partitions", "_paused_partitions", "flow_active"]
 
 
 @pytest.fixture(autouse=True, scope="module")

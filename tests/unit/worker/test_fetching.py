@@ -61,27 +61,24 @@ def test_only_committed_records_are_read(app: EmotionApp) -> None:
     assert asyncio.run(client_setting(app, "_isolation_level")) == "read_committed"
 
 
-@pytest.mark.parametrize(
-    ("before", "during", "undisturbed"), [(0, 0, True), (1, 0, False), (0, 1, False), (0, 2, False)]
-)
-def test_a_fetch_is_disturbed_by_a_seek_that_it_meets_at_any_moment(
-    app: EmotionApp, monkeypatch: pytest.MonkeyPatch, before: int, during: int, undisturbed: bool
+@pytest.mark.parametrize(("seeks_meanwhile", "passed"), [(0, 9), (1, 7), (2, 7)])
+def test_holes_are_learned_from_a_fetch_that_no_seek_disturbs_and_in_source_partitions_alone(
+    app: EmotionApp, monkeypatch: pytest.MonkeyPatch, seeks_meanwhile: int, passed: int
 ) -> None:
-    told: list[bool] = []
-    consumer = consumer_of(app, note_holes=lambda *_, undisturbed: told.append(undisturbed))
+    consumer = app.exact_consumer
     client: Any = SimpleNamespace(_subscription=SimpleNamespace(subscription=None))
 
-    async def fetch(*_: Any, **__: Any) -> dict[TP, list[Any]]:
-        consumer.sought += during
-        return {}
+    async def fetch(*_: Any, **__: Any) -> dict[TopicPartition, list[Any]]:
+        consumer.holes.seeks += seeks_meanwhile
+        records = [SimpleNamespace(offset=offset) for offset in (6, 9)]
+        return {TopicPartition(tp.topic, tp.partition): records for tp in (RAW, CHANGELOG)}
 
     async def play() -> None:
-        consumer.sought += before
         await consumer._new_consumer_thread()._fetch_records(client, set())
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", fetch)
     asyncio.run(play())
-    assert told == [undisturbed]
+    assert (consumer.past_holes(RAW)(7), consumer.past_holes(CHANGELOG)(7)) == (passed, 7)
 
 
 def test_faust_is_not_told_how_far_a_source_partition_was_read(app: EmotionApp) -> None:
