@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, cast
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, cast
 
 import orjson
 import structlog
@@ -22,14 +23,23 @@ from worker.waiting import Waiting
 
 log = structlog.get_logger("worker.follower")
 
+T = TypeVar("T")
+
 _POLL_S = 0.1
 _FETCH_MIN_BYTES = 100_000
 _FETCH_MAX_WAIT_MS = 100
-"""Counts may be so late: every batch writes rows, and a fetch for each would cost the broker as much as the batch."""
+"""Counts may come so late: every batch writes rows, and a fetch for each costs the broker as much as the batch."""
 _ENDS_INTERVAL_S = 1.0
 _ENDS_TIMEOUT_S = 5.0
 _LOOK_AFTER_S, _LOOK_TIMEOUT_S = 2.0, 1.0
-"""A part that lags for so long may have nothing to count: markers of transactions stand at offsets, too."""
+"""A partition that lags for so long may have nothing to count: transaction markers take offsets, too."""
+
+
+class Look(NamedTuple):
+    """What a look at the raw topic from ``offset`` on found: no record up to the end ``empty_to``, or one (None)."""
+
+    offset: int
+    empty_to: int | None
 
 
 class Follower:
@@ -38,7 +48,7 @@ class Follower:
     Args:
         partitions: how many partitions the raw topic and the changelog have.
         clock: seconds since the epoch; the end of a window that is asked for without a moment.
-        steady: seconds that go on whatever the clock is set to; the age of an answer.
+        steady: seconds of a clock that is never set; tells how long records wait.
     """
 
     def __init__(
@@ -52,14 +62,15 @@ class Follower:
         self._kafka, self._worker, self._partitions = kafka, worker, partitions
         self._rows: dict[RowKey, Row] = {}
         self._following: dict[int, int] = {}
-        """Partition -> the offset after the last one counted, as `positions` finds it among the rows."""
+        """Partition -> the offset after the last one counted."""
         self._ends: dict[int, int] = {}
         self._clock, self._steady = clock, steady
         self._horizon = Horizon(worker.retention_s + 2 * worker.bucket_s, clock)
         self._waiting = [Waiting(steady()) for _ in range(partitions)]
-        self._looked: dict[int, tuple[int, int | None]] = {}
-        """Partition -> offset of the raw topic, and the end up to which no record stands there, None if one does."""
+        self._looked: dict[int, Look] = {}
+        """Partition -> the last look at what stands behind its last counted record."""
         self._unread = set(range(partitions))
+        """Partitions of the changelog whose end has not been reached yet."""
         self.overtaken: set[RowKey] = set()
         """Rows behind which an older one stands in the changelog: compaction would keep that one."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="follower")
@@ -77,24 +88,25 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until `stop`. A broker that is away is waited for; the answers grow old meanwhile and say so."""
-        loop = asyncio.get_running_loop()
-        consumer, admin = await loop.run_in_executor(self._thread, self._open)
+        consumer, admin = await self._off_the_loop(self._open)
         ends_due = 0.0
         try:
             while not self._stopping:
-                messages = await loop.run_in_executor(self._thread, consumer.consume, 1000, _POLL_S)
-                for message in messages:
+                for message in await self._off_the_loop(partial(consumer.consume, 1000, _POLL_S)):
                     self._apply(message)
                 if time.monotonic() >= ends_due:
-                    self._note_ends(await loop.run_in_executor(self._thread, self._ask_for_ends, admin))
+                    self._note_ends(await self._off_the_loop(partial(self._ask_for_ends, admin)))
                     self._expire()
-                    for part in self.progress():
-                        if part.late_s > _LOOK_AFTER_S:
-                            await loop.run_in_executor(self._thread, self._look_for_records, part)
+                    for progress in self.progress():
+                        if progress.late_s > _LOOK_AFTER_S:
+                            await self._off_the_loop(partial(self._look_for_records, progress))
                     ends_due = time.monotonic() + _ENDS_INTERVAL_S
         finally:
-            await loop.run_in_executor(self._thread, consumer.close)
+            await self._off_the_loop(consumer.close)
             self._thread.shutdown(wait=False)
+
+    async def _off_the_loop(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def stop(self) -> None:
         """End `run` after its current poll."""
@@ -136,7 +148,10 @@ class Follower:
             self._horizon.note(key)
 
     def _ask_for_ends(self, admin: AdminClient) -> dict[int, int]:
-        """Of all partitions at once, on a connection of its own: beside a fetch each question waits until that ends."""
+        """End offset of each raw partition that the brokers tell, up to open transactions.
+
+        All are asked for at once, on a connection of its own: beside a fetch each question waits until that ends.
+        """
         latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         wanted = {TopicPartition(self._kafka.raw_topic, partition): latest for partition in range(self._partitions)}
         level = IsolationLevel.READ_COMMITTED
@@ -157,20 +172,21 @@ class Follower:
         for partition, end in known.items():
             self._waiting[partition].reached(end, self._steady())
 
-    def _look_for_records(self, part: PartitionProgress) -> None:
-        following = 0 if part.counted_offset is None else part.counted_offset + 1
-        end = self._ends.get(part.partition)
-        if end is None or self._looked.get(part.partition) in {(following, end), (following, None)}:
+    def _look_for_records(self, progress: PartitionProgress) -> None:
+        """Find out whether any record stands between what was counted and the end of a partition."""
+        partition, end = progress.partition, self._ends.get(progress.partition)
+        following = 0 if progress.counted_offset is None else progress.counted_offset + 1
+        if end is None or self._looked.get(partition) in {Look(following, end), Look(following, None)}:
             return
         reader = Consumer(self._kafka.reader_config())
         try:
-            reader.assign([TopicPartition(self._kafka.raw_topic, part.partition, following)])
+            reader.assign([TopicPartition(self._kafka.raw_topic, partition, following)])
             for message in reader.consume(1, _LOOK_TIMEOUT_S):
                 error = message.error()
                 if error is None:
-                    self._looked[part.partition] = following, None
+                    self._looked[partition] = Look(following, None)
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the documented name
-                    self._looked[part.partition] = following, end
+                    self._looked[partition] = Look(following, end)
         finally:
             reader.close()
 
@@ -180,24 +196,23 @@ class Follower:
 
     def progress(self) -> tuple[PartitionProgress, ...]:
         """How far each partition has been counted."""
-        following = self._following
-        return tuple(self._progress_of(partition, following.get(partition)) for partition in range(self._partitions))
+        return tuple(self._progress_of(partition) for partition in range(self._partitions))
 
-    def _progress_of(self, partition: int, following: int | None) -> PartitionProgress:
-        end, waiting, now_s = self._ends.get(partition), self._waiting[partition], self._steady()
-        place = following or 0
-        lag = None if end is None else max(0, end - place)
-        if lag and self._looked.get(partition) == (place, end):
+    def _progress_of(self, partition: int) -> PartitionProgress:
+        waiting, now_s = self._waiting[partition], self._steady()
+        following, end = self._following.get(partition, 0), self._ends.get(partition)
+        lag = None if end is None else max(0, end - following)
+        if lag and self._looked.get(partition) == Look(following, end):
             lag = 0
         if lag == 0:
             waiting.nothing(now_s)
-        late_s = waiting.since_s(place, now_s)
+        late_s = waiting.since_s(following, now_s)
         return PartitionProgress(
             partition=partition,
-            counted_offset=None if following is None else following - 1,
+            counted_offset=following - 1 if partition in self._following else None,
             lag_messages=lag,
             late_s=round(late_s, 3),
-            stale=late_s > self._worker.stale_after_s or bool(lag and waiting.came_before(place)),
+            stale=late_s > self._worker.stale_after_s or bool(lag and waiting.came_before(following)),
         )
 
     def window(self, window_s: float, as_of: datetime | None = None) -> WindowCounts:
@@ -212,24 +227,27 @@ class Follower:
         if moment_s > now_s + FUTURE_TOLERANCE_S:
             raise ValueError(f"{utc(moment_s).isoformat()} is still to come")
         total = sum_window(self._rows, moment_s, window_s, self._worker.bucket_s)
+        counts = dict(zip(EMOTIONS, total.counts, strict=True))
         labelled = sum(total.counts)
         progress = self.progress()
         _, first_end_s = bucket_of(total.since_s, self._worker.bucket_s)
-        is_kept = all(self._horizon.oldest_s(partition) <= first_end_s for partition in range(self._partitions))
+        all_kept = all(self._horizon.oldest_s(partition) <= first_end_s for partition in range(self._partitions))
+        all_fresh = not any(part.stale or part.lag_messages is None for part in progress)
         return WindowCounts(
             as_of=utc(moment_s),
             window_s=total.window_s,
             since=utc(total.since_s),
             bucket_s=self._worker.bucket_s,
-            counts=dict(zip(EMOTIONS, total.counts, strict=True)),
-            shares={e: n / labelled if labelled else 0.0 for e, n in zip(EMOTIONS, total.counts, strict=True)},
+            counts=counts,
+            shares={emotion: n / labelled if labelled else 0.0 for emotion, n in counts.items()},
             total=labelled,
             mean_confidence={
-                e: c / n if n else None for e, n, c in zip(EMOTIONS, total.counts, total.confidence, strict=True)
+                emotion: confidence / n if n else None
+                for (emotion, n), confidence in zip(counts.items(), total.confidence, strict=True)
             },
             abstained=total.abstained,
             dead=total.dead,
             late_s=max((p.late_s for p in progress), default=0.0),
-            complete=self.caught_up and is_kept and not any(p.stale or p.lag_messages is None for p in progress),
+            complete=self.caught_up and all_kept and all_fresh,
             partitions=progress,
         )
