@@ -1,7 +1,7 @@
-"""The one agent: take a micro-batch, score it off the loop, publish, count, acknowledge.
+"""The one agent: take a micro-batch, score it off the event loop, publish, count, acknowledge.
 
-While a batch is published the next two are scored, and the one after them gathered and made ready; batches end in the
-order in which they were taken.
+Four batches are in flight at most: one is published, two are scored (ADR 24), one is ready so that the engine need not
+wait. They end in the order in which they were taken.
 """
 
 import asyncio
@@ -37,27 +37,27 @@ if TYPE_CHECKING:
     from worker.app import EmotionApp
 
 _SCORED_AT_ONCE = 2
-"""While one batch is read or its events are written, in Python, the cores work on the other (ADR 24)."""
 _BATCHES_IN_FLIGHT = _SCORED_AT_ONCE + 2
-"""One is published and one is ready, so that the engine need not wait."""
 _HEARD_POLL_S = 0.05
 _BATCHES_WAITING = 8
-"""Room for records that wait, in full batches; beyond it the fetcher is slowed down."""
+"""How many full batches may wait to be taken; beyond it the fetcher is slowed down."""
 
 log = structlog.get_logger("worker.agent")
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
+    """A batch that was labelled, which took ``label_s``."""
+
     parts: list[tuple[Run, list[Outcome]]]
     """Each run with one outcome for each of its records, in their order."""
     label_s: float
 
     @classmethod
     def of(cls, runs: list[Run], outcomes: list[Outcome], label_s: float) -> "_Batch":
-        """``outcomes``: of all runs, one after the other."""
-        left = iter(outcomes)
-        return cls([(run, list(islice(left, len(run.records)))) for run in runs], label_s)
+        """Give each run its outcomes; ``outcomes`` are those of all runs, one after the other."""
+        remaining = iter(outcomes)
+        return cls([(run, list(islice(remaining, len(run.records)))) for run in runs], label_s)
 
     @property
     def runs(self) -> list[Run]:
@@ -77,20 +77,20 @@ class ScoreAgent:
 
     Nothing is acknowledged before the brokers confirmed its event or dead letter and its count was handed to the
     table's changelog. Any failure crashes the app with the batch unacknowledged; a restart reads it again.
-    ``serving`` is asked before each batch for the engine that labels it.
+    ``current_engine`` is asked before each batch for the engine that labels it.
     """
 
     def __init__(
         self,
         app: "EmotionApp",
-        serving: Callable[[], Engine],
+        current_engine: Callable[[], Engine],
         publisher: Publisher,
         metrics: Metrics,
         kafka: KafkaSettings,
         worker: WorkerSettings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._app, self._serving, self._publisher, self._metrics = app, serving, publisher, metrics
+        self._app, self._current_engine, self._publisher, self._metrics = app, current_engine, publisher, metrics
         self._kafka, self._worker = kafka, worker
         self._rules = Rules(
             event_time=worker.event_time,
@@ -104,12 +104,12 @@ class ScoreAgent:
         )
         self._model_threads = ThreadPoolExecutor(_SCORED_AT_ONCE, thread_name_prefix="model")
         self._publish_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
-        self._finishing: asyncio.Task[None] | None = None
+        self._finishing: asyncio.Task[None] | None = None  # ends the last batch, after the one before
         self._in_flight = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
         self._gathering = Gathering(worker.max_batch, worker.max_wait_s, room=_BATCHES_WAITING * worker.max_batch)
 
     async def run(self, stream: StreamT[Any]) -> None:
-        """Work on the stream until the app stops; its events bring pieces of partitions, see `ExactConsumer`."""
+        """Work on the stream until the app stops. An event brings what one fetch got of a partition (ADR 20)."""
         stream.enable_acks = False
         working = asyncio.create_task(self._work())
         try:
@@ -141,9 +141,9 @@ class ScoreAgent:
     async def _in_sequence(self, runs: list[Run]) -> list[Run]:
         """The records that continue their partitions.
 
-        What waits when the flow stops is left out: it is read again, here or elsewhere. Around a rebalance Faust can
-        drop what it fetched and go on behind it (faust 596), or deliver a record twice: after a gap the partition is
-        read again from where it broke off, and what was seen before is left out.
+        What was waiting when the flow stopped is left out: it is read again, here or elsewhere. Around a rebalance
+        Faust can drop what it fetched and go on behind it (faust 596), or deliver a record twice: after a gap the
+        partition is read again from where it broke off, and what was seen before is left out.
         """
         kept = []
         for run in runs:
@@ -156,6 +156,7 @@ class ScoreAgent:
         return kept
 
     async def _continuing(self, run: Run) -> list[RawRecord]:
+        """The records of a run that come next; where one is ahead, the partition is read again from the gap."""
         progress, consumer = self._app.progress, self._app.exact_consumer
         tp, past_holes = run.tp, consumer.past_holes(run.tp)
         continuing = []
@@ -171,7 +172,7 @@ class ScoreAgent:
         return continuing
 
     def _begin(self, runs: list[Run]) -> None:
-        """Hand a batch to the engine's threads, behind those that are there; it ends after the one before it."""
+        """Queue a batch for the model's threads; `_finish` ends it after the one before."""
         self._gathering.batch_began()
         records = [record for run in runs for record in run.records]
         rules = replace(self._rules, topic_id=self._app.progress.topic_id)
@@ -184,7 +185,7 @@ class ScoreAgent:
         self, records: list[RawRecord], rules: Rules, published: Mapping[tuple[int, int], Counted]
     ) -> tuple[list[Outcome], float]:
         started = time.perf_counter()
-        outcomes = self._journal.label(records, self._serving(), rules, published)
+        outcomes = self._journal.label(records, self._current_engine(), rules, published)
         return outcomes, time.perf_counter() - started
 
     async def _finish(
@@ -222,7 +223,7 @@ class ScoreAgent:
         _log_batch(outcomes, batch.label_s, publish_s)
 
     async def _heard(self, batch: _Batch) -> _Batch:
-        """What is ours of the batch, once the group has answered a heartbeat lately; all of it is dropped at a stop.
+        """Wait until the group has answered a heartbeat lately; what is ours of the batch then, nothing at a stop.
 
         Raises:
             PublishFailed: the group did not answer for as long as a publish may take.
@@ -249,7 +250,7 @@ class ScoreAgent:
         ]
 
     def _count(self, batch: _Batch) -> None:
-        """Count and acknowledge what is still ours; the rest is the next owner's, who finds it published."""
+        """Count and acknowledge what is still ours; the rest is counted by the next owner, who finds it published."""
         ours, progress = batch.only(self._is_ours), self._app.progress
         event_of = {run.tp.partition: run.event for run in ours.runs}
         for key, row in count_outcomes(
@@ -262,7 +263,7 @@ class ScoreAgent:
             self._app.exact_consumer.acknowledge(run.tp, run.first, run.last)
 
     async def close(self, bound_s: float) -> bool:
-        """Wait for the batch that is being published and end the threads; False if ``bound_s`` was not enough."""
+        """Wait for the batches in flight and end the threads; False if they did not end within ``bound_s``."""
         if self._finishing is not None:
             _, waiting = await asyncio.wait({self._finishing}, timeout=bound_s)
             if waiting:

@@ -1,4 +1,4 @@
-"""Raw records that wait to be scored, and the batches that are taken of them."""
+"""Raw records that wait to be scored, and the micro-batches that are taken from them."""
 
 import asyncio
 from collections import deque
@@ -37,16 +37,17 @@ class Run:
 
 
 class Gathering:
-    """Gathers while batches are worked on.
+    """A queue of runs from which batches are taken.
 
-    A batch is full, or no other is on its way and ``max_wait_s`` went by since its first record came: a deadline, which
-    Faust's ``take`` does not keep (its timer repeats whatever comes). What comes while a batch is on its way goes
-    together: a batch costs the broker and the loop the same however small it is.
+    A batch is taken as soon as it is full. One that is not full is taken when ``max_wait_s`` have passed since its
+    first record came and no other batch is on its way; while one is, records go on gathering, since a batch costs the
+    broker and the event loop the same however small it is. (The timer of Faust's ``take`` is no such deadline: it
+    repeats whatever comes.)
 
     Args:
         max_batch: records in a batch at most.
-        max_wait_s: how long a record waits for others, if the agent is free.
-        room: `put` waits while so many records wait.
+        max_wait_s: how long a record waits for others if no batch is on its way.
+        room: `put` waits while at least so many records wait.
     """
 
     def __init__(self, max_batch: int, max_wait_s: float, *, room: int) -> None:
@@ -75,25 +76,29 @@ class Gathering:
         self._changed.set()
 
     def batch_began(self) -> None:
-        """A batch is on its way; the next need not hurry."""
+        """Note that a batch is on its way."""
         self._on_their_way += 1
 
     def batch_ended(self) -> None:
-        """A batch is published and counted."""
+        """Note that a batch is published and counted, or given up."""
         self._on_their_way -= 1
         self._changed.set()
 
     async def take(self) -> list[Run]:
         """Wait for a batch and take it, the oldest records first."""
         while not self.is_full:
-            may_go = self._waiting and not self._on_their_way
-            left_s = self._waiting[0][0] + self._max_wait_s - self._now() if may_go else None
-            if left_s is not None and left_s <= 0:
+            if self._on_their_way or not self._waiting:
+                await self._change(None)
+                continue
+            first_arrived_s, _ = self._waiting[0]
+            left_s = first_arrived_s + self._max_wait_s - self._now()
+            if left_s <= 0:
                 break
             await self._change(left_s)
         return self._cut()
 
     async def _change(self, bound_s: float | None) -> None:
+        """Wait until records came or a batch ended, ``bound_s`` at most."""
         self._changed.clear()
         try:
             async with asyncio.timeout(bound_s):
@@ -102,6 +107,7 @@ class Gathering:
             return
 
     def _cut(self) -> list[Run]:
+        """Take up to ``max_batch`` records; a run that does not fit as a whole is split."""
         batch: list[Run] = []
         missing = self._max_batch
         while missing and self._waiting:

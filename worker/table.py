@@ -1,4 +1,4 @@
-"""The windowed table with its mends: rows only grow, expired rows leave the changelog too, recovery begins at once."""
+"""Mends of Faust's windowed table: rows only grow, expired rows leave the changelog too, recovery begins at once."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PromptTableManager(TableManager):
-    """Faust's, without its second of waiting for tables that are declared late: ours is declared before the start."""
+    """Faust's, but it does not wait a second for tables that are declared late: ours is declared before the start."""
 
     async def on_start(self) -> None:
         """Begin to follow the changelog."""
@@ -24,8 +24,8 @@ class PromptTableManager(TableManager):
 class MonotoneTable(Table[Any, Any]):
     """A Faust table whose rows carry the offset they have seen.
 
-    A worker that was fenced off can still write an old row after its successor wrote a newer one; a table that
-    recovers keeps the newer.
+    A worker that was fenced off can still write an old row to the changelog after its successor wrote a newer one; a
+    table that recovers keeps the newer.
     """
 
     @property
@@ -47,7 +47,7 @@ class MonotoneTable(Table[Any, Any]):
         super().apply_changelog_batch(kept)
 
     def _maybe_set_key_ttl(self, key: Any, partition: int) -> None:  # noqa: ARG002 - Faust's signature
-        """Expiry goes by the keys themselves and the newest of each partition."""
+        """Note the key only: expiry goes by the newest bucket of each partition, see `Horizon`."""
         self._emotion_app.horizon.note(key)
 
     # Faust drops expired keys from memory only; the compacted changelog would keep them for ever.
