@@ -1,4 +1,4 @@
-"""Length buckets: tweets of like length are scored together, so that little is padded."""
+"""Length buckets: texts of similar length are scored together, so that little is padded."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_ROWS = 32
-"""Texts in one call of the runtime at most: larger ones leave the caches and cannot be shared among threads."""
+"""Texts in one call of the runtime at most: larger calls fall out of the CPU's caches and leave other threads idle."""
 CALL_TOKENS = 24
-"""What a call costs beside its tokens, in padded tokens: 50 us and 5 us a step against 11 us a token (shipped LSTM)."""
+"""How many tokens of padding cost as much as a call: 50 us and 5 us a step against 11 us a token (shipped LSTM)."""
 
 
 def buckets(lengths: Sequence[int]) -> list[NDArray[np.intp]]:
-    """Int arrays of indices, every index once, the longest first.
+    """Indices into ``lengths``, grouped; every index once, the longest texts first.
 
     A bucket ends where the padding in it would cost more than another call.
     """

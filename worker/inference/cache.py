@@ -11,16 +11,17 @@ from schemas.emotions import EMOTIONS
 from worker.inference.engine import Engine, EngineAround
 
 _LEAST_ENTRIES = 2
+"""One in each half."""
 _KEY_BYTES = 16
 
 
 class CachedEngine(EngineAround):
     """An engine that scores each cleaned text once while it is among the last ones used.
 
-    One instance holds the answers of one bundle; 65,536 take some 15 MB. They stand in two halves: what is used goes
-    into the younger one, and when that is full it becomes the older one, whose answers are forgotten. So an answer is
-    kept while fewer than half of ``max_entries`` other texts are used. A text that two threads ask for at the same
-    moment is scored twice.
+    One instance holds the answers of one bundle; 65,536 take some 15 MB. Least recently used answers are forgotten, a
+    generation at a time: what is used goes into the younger of two halves, and when that is full it becomes the older
+    half, and the one before is dropped. So an answer is kept at least while fewer than half of ``max_entries`` other
+    texts are used. A text that two threads ask for at the same moment is scored twice.
 
     Args:
         engine: what scores the texts that are not cached.
@@ -72,7 +73,7 @@ class CachedEngine(EngineAround):
 
 
 def _key(text: str) -> bytes:
-    """A digest in place of the text: less memory, and no two texts share one of 128 bits."""
+    """A digest of 128 bits in place of the text: it takes less memory, and two texts never share one in practice."""
     return blake2b(text.encode(), digest_size=_KEY_BYTES).digest()
 
 

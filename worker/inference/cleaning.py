@@ -1,7 +1,7 @@
 """The one cleaning function: training and serving both call it.
 
-``clean`` is pure, total (any ``str`` in, no exception) and, on texts as long as tweets, idempotent; it takes time in
-proportion to its input.
+``clean`` is pure, total (any ``str`` in, no exception) and, on texts as long as tweets, idempotent; it takes linear
+time. Most steps stand behind a cheap test that is true wherever the step could change something (ADR 21).
 """
 
 import functools
@@ -18,8 +18,8 @@ USER: str = "<user>"
 PLACEHOLDERS: tuple[str, ...] = (URL, USER)
 
 LONGEST_READ_CHARS = 4000
-"""More than any model reads of a text: what follows is not cleaned. A post can have 25,000."""
-_MOST_PASSES = 4
+"""More than any model reads of a text: what follows is not cleaned. A post can have 25,000 (ADR 41)."""
+_MAX_FURTHER_PASSES = 4
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MOJIBAKE = re.compile("[ÂÃâãðÐïëì][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
@@ -29,9 +29,12 @@ _UNSEEN_RANGES = (
     "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\ufe00-\ufe0f\ufeff\ufff9-\ufffd\U0001f3fb-\U0001f3ff\U0001f1e6-\U0001f1ff\U000e0000-\U000e0fff"
 )
+"""Control and invisible characters, variation selectors, skin tones, regional indicators, tags."""
 _UNSEEN = re.compile(f"[{_UNSEEN_RANGES}]")
-_BEHIND_THE_LAST_MARK = 0x1F000
 _RANGE = re.compile(".(?:-.)?", re.DOTALL)
+"""One character, or one range, of `_UNSEEN_RANGES`."""
+_BEHIND_THE_LAST_MARK = 0x1F000
+"""Unicode has no combining marks from this code point on."""
 _URL = re.compile(r"(?:https?://|(?<!\w)www\.|pic\.twitter\.com/|\bt\.co/|\bbit\.ly/)[^\s<>]*", re.IGNORECASE)
 _USER = re.compile(r"@(?<![\w@]@)@*\w+")
 _HASHTAG = re.compile(r"#(?<!##)#*(\w+)")
@@ -39,9 +42,9 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-
 _LONG_LETTERS = re.compile(r"([^\W\d_])\1{2,}")
 _LONG_MARKS = re.compile(r"([^\w\s])\1{3,}")
 _LETTER_THRICE = re.compile(r"([a-z])\1\1")
-_NO_ASCII = re.compile(r"[^\x00-\x7f]")
-_NO_MARKS = bytes(code for code in range(128) if chr(code).isalnum() or chr(code).isspace() or chr(code) == "_")
-_FOUR_ALIKE = re.compile(rb"(.)\1{3}")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_SAME_BYTE_FOUR_TIMES = re.compile(rb"(.)\1{3}")
+_ASCII_BUT_MARKS = bytes(code for code in range(128) if chr(code).isalnum() or chr(code).isspace() or chr(code) == "_")
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "‛": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "…": "..."})
 _ASIDE = re.compile(r"<url>|<user>|(?<!\S):[a-z0-9][a-z0-9 '.,!()&-]*:(?!\S)")
 
@@ -71,19 +74,19 @@ def clean(text: str) -> str:
     text = text.lstrip()[:LONGEST_READ_CHARS]
     current = _pass(text)
     if _is_settled(text):
-        return _first_words(current)
-    for _ in range(_MOST_PASSES):
+        return _cut_to_whole_words(current)
+    for _ in range(_MAX_FURTHER_PASSES):
         if _is_settled(current):
             break
         following = _pass(current)
         if following == current:
             break
         current = following
-    return _first_words(current)
+    return _cut_to_whole_words(current)
 
 
-def _first_words(cleaned: str) -> str:
-    """As many whole words as are read; names of emoji and Unicode's compatibility forms make a text longer."""
+def _cut_to_whole_words(cleaned: str) -> str:
+    """The first `LONGEST_READ_CHARS`, in whole words: names of emoji and NFKC can make a text longer than it was."""
     if len(cleaned) <= LONGEST_READ_CHARS:
         return cleaned
     words, _, _ = cleaned[: LONGEST_READ_CHARS + 1].rpartition(" ")
@@ -91,7 +94,7 @@ def _first_words(cleaned: str) -> str:
 
 
 def _is_settled(text: str) -> bool:
-    """Whether one pass is enough; what one step takes away can uncover work for another (ADR 21)."""
+    """Whether another pass changes nothing; elsewhere what one step takes away can uncover work for another."""
     return (
         text.isascii()
         and not ("&" in text or "@" in text or "#" in text or "/" in text or "\\" in text)
@@ -100,8 +103,9 @@ def _is_settled(text: str) -> bool:
 
 
 def _pass(text: str) -> str:
+    """All steps once, in order."""
     if not text.isascii():
-        text = _in_ascii(text) or _repair(text)
+        text = _with_ascii_forms(text) or _repair(text)
     if "&" in text:
         text = _unescape(text)
     if not text.isascii():
@@ -128,22 +132,26 @@ def _squeeze(text: str) -> str:
     if not _WORD_OF_EMOTICON.keys().isdisjoint(words):
         words = [_WORD_OF_EMOTICON.get(word, word) for word in words]
     text = " ".join(words)
-    if not is_ascii or _FOUR_ALIKE.search(text.encode().translate(None, _NO_MARKS)):
+    if not is_ascii or _SAME_BYTE_FOUR_TIMES.search(text.encode().translate(None, _ASCII_BUT_MARKS)):
         text = _LONG_MARKS.sub(r"\1\1\1", text)
     return text
 
 
-def _in_ascii(text: str) -> str | None:
-    """Where each odd character has an ASCII form of its own, as quotes and emoji have; None for another text."""
-    odd, forms = set(_NO_ASCII.findall(text)), _ascii_forms()
-    if "&" in text or not odd <= forms.keys():
+def _with_ascii_forms(text: str) -> str | None:
+    """A short cut for `_repair` and `_to_plain_unicode` where each character that is not ASCII has a form of its own.
+
+    Quotes and emoji do, see `_ascii_forms`. None for any other text.
+    """
+    characters, forms = set(_NOT_ASCII.findall(text)), _ascii_forms()
+    if "&" in text or not characters <= forms.keys():
         return None
-    for character in odd:
+    for character in characters:
         text = text.replace(character, forms[character])
     return text.replace("`", "'")
 
 
 def _repair(text: str) -> str:
+    """Surrogates joined to the character that a pair means, or dropped; mojibake decoded."""
     if _SURROGATE.search(text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\ufffd", "")
     if _MOJIBAKE.search(text):
@@ -152,12 +160,13 @@ def _repair(text: str) -> str:
 
 
 def _unescape(text: str) -> str:
-    """Twice, since ``&amp;amp;`` occurs."""
+    """HTML entities as their characters, twice, since ``&amp;amp;`` occurs."""
     text = _HUGE_ENTITY.sub(" ", _NESTED_AMP.sub("&", text))
     return html.unescape(html.unescape(text))
 
 
 def _to_plain_unicode(text: str) -> str:
+    """Invisible characters dropped, quotes straightened, NFKC, emoji by their names."""
     text = _UNSEEN.sub("", _SURROGATE.sub("", text)).translate(_QUOTES)
     if not text.isascii():
         # Sorting a long run of combining marks is quadratic; four on one letter are more than any language writes.
@@ -167,7 +176,7 @@ def _to_plain_unicode(text: str) -> str:
 
 @functools.cache
 def _mark_run() -> re.Pattern[str]:
-    """More than four characters that Unicode's canonical ordering sorts, by what they are decomposed into."""
+    """A run of more than four combining marks: the characters that Unicode's canonical ordering sorts."""
     codes = range(0x300, _BEHIND_THE_LAST_MARK)
     marks = "".join(chr(code) for code in codes if unicodedata.combining(unicodedata.normalize("NFKD", chr(code))[0]))
     return re.compile(f"([{marks}]{{4}})[{marks}]+")
@@ -179,7 +188,7 @@ def _split_hashtag(match: re.Match[str]) -> str:
 
 @functools.cache
 def _emoji_names() -> dict[int, str]:
-    """Code point -> `` :name: ``; sequences fall into their parts, whose joiners and skin tones are dropped."""
+    """Code point -> `` :name: ``; of a sequence each part is named, joiners and skin tones are dropped before."""
     names = {}
     for sequence, data in emoji.EMOJI_DATA.items():
         bare = sequence.replace("\ufe0f", "")
@@ -191,7 +200,7 @@ def _emoji_names() -> dict[int, str]:
 
 @functools.cache
 def _ascii_forms() -> dict[str, str]:
-    """What `_to_plain_unicode` makes of a character, where that is ASCII whatever stands beside it."""
+    """Characters that `_to_plain_unicode` replaces by the same ASCII whatever stands beside them, and that ASCII."""
     names = _emoji_names()
     named = {chr(code): name for code, name in names.items() if unicodedata.normalize("NFKC", chr(code)) == chr(code)}
     quotes = {chr(code): plain for code, plain in _QUOTES.items() if code > 127}
@@ -225,7 +234,7 @@ def _names() -> frozenset[str]:
     return frozenset((*PLACEHOLDERS, *map(_squeeze, (*_emoji_names().values(), *_EMOTICONS))))
 
 
-_CASES = (
+_ID_CASES = (
     "Soooo HAPPY today!!!! #BestDayEver :) \U0001f602",
     "@someone look https://example.org/a?b=1 &amp;amp; tell me &lt;3",
     "It\u2019s don\u2019t caf\u00c3\u00a9 \u2764\ufe0f\u200d\U0001f525 \ud83d line\\nbreak",
@@ -236,6 +245,6 @@ _CASES = (
 
 @functools.cache
 def cleaner_id() -> str:
-    """Sixteen hex digits that change when `clean` answers differently on fixed cases or another emoji table is used."""
-    outputs = [clean(case) for case in _CASES] + sorted(_emoji_names().values())
+    """Sixteen hex digits that change when `clean` answers differently on fixed cases or the table of emoji changes."""
+    outputs = [clean(case) for case in _ID_CASES] + sorted(_emoji_names().values())
     return hashlib.sha256("\n".join(outputs).encode()).hexdigest()[:16]

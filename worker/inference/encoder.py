@@ -1,5 +1,6 @@
 """The transformer engine: OpenVINO on the CPU, several tweets packed in a row; see `training.graphs.encoder_graph`."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,11 +17,11 @@ from worker.inference.errors import BundleUnfit, RuntimeMissing
 GRAPH_FILE = "model.xml"
 WEIGHTS_FILE = "model.bin"
 ROW_TOKENS = 64
-"""Room of a row at least; longer tweets make longer rows."""
+"""Tokens for which a row has room; a longer tweet makes a longer row."""
 ROWS_PER_CALL = 32
 """Large calls read the weights seldom; still larger ones gain nothing (ADR 25)."""
 _TIME_STEP, _SLOT_STEP = 16, 4
-"""What the shape of a call is rounded up to: OpenVINO keeps about a megabyte for each shape that it has seen."""
+"""The shape of a call is rounded up to multiples of these: OpenVINO keeps about a megabyte for each shape it saw."""
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 _INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
@@ -47,15 +48,15 @@ class EncoderRuntime:
             raise BundleUnfit(
                 f"{bundle.folder}: architecture needs pooling (cls or mean) and hidden_size; export again"
             )
-        activations, kept, flags = activations_of(bundle), bundle.manifest.precision, cpu_flags()
-        self.precision = served_precision(kept, flags, activations)
+        activations, stored, flags = activations_of(bundle), bundle.manifest.precision, cpu_flags()
+        self.precision = served_precision(stored, flags, activations)
         self._pools_cls = pooling == "cls"
         core = _openvino().Core()
         core.set_property({"ENABLE_MMAP": False})  # a file that is replaced in place would end the process
         graph = core.read_model(bundle.folder / GRAPH_FILE, bundle.folder / WEIGHTS_FILE)
-        if self.precision != kept == "int8":
-            _unround(graph)
-            _unpack(graph)
+        if stored == "int8" and self.precision != "int8":
+            _remove_fake_quantize(graph)
+            _fold_constants(graph)
         options = compile_options(self.precision, threads, activations, hidden, flags)
         self._model = core.compile_model(graph, "CPU", options)
         self._threads = threads
@@ -70,7 +71,7 @@ class EncoderRuntime:
         """Float32 ``[n, 6]`` in the order of ``token_ids``; each holds at least one."""
         out = np.empty((len(token_ids), len(EMOTIONS)), np.float32)
         rows = packed([len(ids) for ids in token_ids])
-        size = min(ROWS_PER_CALL, -(-len(rows) // self._threads))
+        size = min(ROWS_PER_CALL, math.ceil(len(rows) / self._threads))
         parts = (rows[start : start + size] for start in range(0, len(rows), size))
         for _ in self._calls.map(lambda part: self._call(part, token_ids, out), parts):
             pass
@@ -122,13 +123,16 @@ def packed_feed(
 
 
 def _rounded_up(number: int, step: int) -> int:
-    return -(-number // step) * step
+    return math.ceil(number / step) * step
 
 
 def packed(lengths: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[int]]:
-    """Rows of indices, every index once: longest first, each into the fullest row with room (best-fit decreasing)."""
+    """Pack texts into rows: bin packing, best fit decreasing (the longest first, each into the fullest row with room).
+
+    Returns for each row the indices of its texts; every index once.
+    """
     rows: list[list[int]] = []
-    by_room: list[list[int]] = [[] for _ in range(row_tokens + 1)]
+    by_room: list[list[int]] = [[] for _ in range(row_tokens + 1)]  # free tokens -> rows
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         length = lengths[index]
         room = next((room for room in range(length, row_tokens + 1) if by_room[room]), None)
@@ -143,22 +147,22 @@ def packed(lengths: Sequence[int], row_tokens: int = ROW_TOKENS) -> list[list[in
 
 
 def activations_of(bundle: Bundle) -> Activations:
-    """What its manifest says; bundles made before there were fixed scales have ``quantised_activations``, per token.
+    """What the manifest says. Old bundles say ``quantised_activations``, which is a scale per token (ADR 26).
 
     Raises:
-        BundleUnfit: none of the known ones.
+        BundleUnfit: the manifest names others than `Activations`.
     """
-    told = bundle.manifest.architecture
-    found = told.get("activations", "token" if told.get("quantised_activations") else "float")
-    if found not in get_args(Activations):
-        raise BundleUnfit(f"{bundle.folder}: activations {found!r} are unknown; upgrade the worker, or export again")
-    return cast("Activations", found)
+    architecture = bundle.manifest.architecture
+    named = architecture.get("activations", "token" if architecture.get("quantised_activations") else "float")
+    if named not in get_args(Activations):
+        raise BundleUnfit(f"{bundle.folder}: activations {named!r} are unknown; upgrade the worker, or export again")
+    return cast("Activations", named)
 
 
 def compile_options(
     precision: str, threads: int, activations: Activations, hidden: int, flags: frozenset[str]
 ) -> dict[str, str | int]:
-    """Options of OpenVINO's CPU plugin: as many calls at once as ``threads``, each on one."""
+    """Options of OpenVINO's CPU plugin: ``threads`` calls at once, each on one thread (ADR 23)."""
     is_bf16 = precision == "bf16" or (activations == "static" and computes_in_bf16(flags))
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if is_bf16 else "f32",
@@ -168,19 +172,20 @@ def compile_options(
     }
 
 
-def served_precision(kept: str, flags: frozenset[str], activations: Activations = "float") -> str:
-    """What runs on a CPU with these flags, of a bundle that keeps its weights in ``kept`` (ADR 25 and 26).
+def served_precision(stored: str, flags: frozenset[str], activations: Activations = "float") -> str:
+    """The precision that a CPU with these flags computes in, for weights that are ``stored`` in another (ADR 25, 26).
 
-    Activations with fixed scales are int8 where the hardware sums such products without overflow. All others of a
-    bundle that was not made for fp32 are multiplied in bf16 where the hardware computes in it, else in fp32.
+    A bundle made for fp32 stays in it. int8 weights are multiplied by int8 activations whose scales are found per
+    token, or are fixed and the hardware sums such products without overflow. All else is computed in bf16 where the
+    hardware does that, else in fp32.
     """
-    if kept == "fp32" or activations == "token" or (activations == "static" and computes_in_int8(flags)):
-        return kept
+    if stored == "fp32" or activations == "token" or (activations == "static" and computes_in_int8(flags)):
+        return stored
     return "bf16" if computes_in_bf16(flags) else "fp32"
 
 
 def computes_in_bf16(flags: frozenset[str]) -> bool:
-    """Whether the hardware does; elsewhere bf16 is emulated, slower than fp32."""
+    """Whether the hardware computes in bf16; elsewhere it is emulated, and slower than fp32."""
     return bool(flags & _BF16_FLAGS)
 
 
@@ -189,15 +194,15 @@ def computes_in_int8(flags: frozenset[str]) -> bool:
     return bool(flags & _INT8_FLAGS)
 
 
-def _unround(graph: Any) -> None:
-    """Leave activations the floats that they are."""
+def _remove_fake_quantize(graph: Any) -> None:
+    """Leave activations in floats: take out the nodes that round them to int8."""
     for node in graph.get_ordered_ops():
         if node.get_type_name() == "FakeQuantize":
             node.output(0).replace(node.input_value(0))
 
 
-def _unpack(graph: Any) -> None:
-    """Make floats of int8 weights once, instead of in every call."""
+def _fold_constants(graph: Any) -> None:
+    """Convert int8 weights to floats once, instead of in every call."""
     from openvino.passes import ConstantFolding, Manager  # noqa: PLC0415 - as in `_openvino`
 
     passes = Manager()

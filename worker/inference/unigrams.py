@@ -1,4 +1,4 @@
-"""The LSTM's words and, of words that it does not know, their likeliest parts (ADR 22, ADR 35)."""
+"""The LSTM's tokenizer: whole words, and the likeliest parts of words that it does not know (ADR 22, ADR 35)."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from worker.inference.words import WordTokeniser
 
-_UNSEEN = -1
+_NOT_FOUND = -1
 _UNKNOWN_COSTS = 10.0
 """How much less likely than the rarest piece an unknown letter is (`tokenizers`, as sentencepiece)."""
 _NO_WORDS = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
@@ -23,7 +23,7 @@ class WordParts:
     Args:
         vocabulary: piece -> id.
         scores: log-probability of each id.
-        unknown: id of letters that no piece holds; neighbours become one token.
+        unknown: id of letters that no piece holds; a run of such letters becomes one token.
     """
 
     def __init__(self, vocabulary: dict[str, int], scores: Sequence[float], unknown: int) -> None:
@@ -39,8 +39,8 @@ class WordParts:
         for start in range(size):
             so_far = best[start]
             for end in range(start + 1, min(start + self._longest, size) + 1):
-                found = find(word[start:end], _UNSEEN)
-                if found != _UNSEEN:
+                found = find(word[start:end], _NOT_FOUND)
+                if found != _NOT_FOUND:
                     score = scores[found] + so_far
                 elif end == start + 1:
                     found, score = self._unknown, self._unknown_score + so_far
@@ -68,7 +68,7 @@ def read_unigrams(tokenizer: dict[str, Any], max_tokens: int) -> WordTokeniser |
         max_tokens: a text's tokens at most.
 
     Returns:
-        None for a tokenizer of another make.
+        None for any other tokenizer.
     """
     try:
         rules, word = _rules(tokenizer["normalizer"]), _word(tokenizer["pre_tokenizer"])
@@ -114,6 +114,7 @@ def _rules(normalizer: dict[str, Any]) -> list[tuple[str, re.Pattern[str], str]]
 
 
 def _word(pre_tokenizer: dict[str, Any]) -> re.Pattern[str] | None:
+    """The pattern of a word, if the text is split by one pattern without groups."""
     kept = {**pre_tokenizer, "pattern": None}
     if kept != {"type": "Split", "pattern": None, "behavior": "Removed", "invert": True}:
         return None

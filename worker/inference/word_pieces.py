@@ -20,11 +20,11 @@ def read_word_pieces(tokenizer: dict[str, Any], max_tokens: int) -> WordTokenise
         max_tokens: a text's tokens at most.
 
     Returns:
-        None for a tokenizer of another make.
+        None for any other tokenizer.
     """
-    makes = [(tokenizer[part] or {}).get("type") for part in ("normalizer", "pre_tokenizer", "model")]
+    types = [(tokenizer[part] or {}).get("type") for part in ("normalizer", "pre_tokenizer", "model")]
     added = tokenizer["added_tokens"]
-    if makes != ["BertNormalizer", "BertPreTokenizer", "WordPiece"] or not all(map(_stands_anywhere, added)):
+    if types != ["BertNormalizer", "BertPreTokenizer", "WordPiece"] or not all(map(_stands_anywhere, added)):
         return None
     library = Tokenizer.from_str(json.dumps(tokenizer))
     library.no_padding()

@@ -6,18 +6,18 @@ from itertools import repeat
 
 STANDS_FOR_NOTHING = "."
 """What a text without any token is read as."""
-_UNSEEN = -1
+_NOT_FOUND = -1
 _KEPT_WORDS, _LONGEST_KEPT_CHARS = 16_384, 40
-"""How many words outside the vocabulary have their parts kept, and how long such a word may be."""
+"""How many words outside the vocabulary have their parts cached, and how long such a word may be."""
 
 
 class WordTokeniser:
     """Finds the words of a text, looks them up, and takes apart those that it does not know.
 
     Args:
-        words: of a text.
+        words: splits a text into words.
         vocabulary: word -> id.
-        parts: ids of any other word.
+        parts: ids of the parts of a word that is not in the vocabulary.
         frame: ids that stand before and after every text.
         max_tokens: ids at most, the frame among them; the rest is cut off.
     """
@@ -47,13 +47,13 @@ class WordTokeniser:
 
     def _ids_of(self, text: str) -> list[int]:
         words = self._words(text)[: self._room]
-        ids = list(map(self._vocabulary.get, words, repeat(_UNSEEN)))
-        grown = 0
-        while _UNSEEN in ids:
-            place = ids.index(_UNSEEN)
-            parts = self._parts_of(words[place - grown])
+        ids = list(map(self._vocabulary.get, words, repeat(_NOT_FOUND)))
+        added = 0  # how many ids more than words stand before the place
+        while _NOT_FOUND in ids:
+            place = ids.index(_NOT_FOUND)
+            parts = self._parts_of(words[place - added])
             ids[place : place + 1] = parts
-            grown += len(parts) - 1
+            added += len(parts) - 1
         return [*self._before, *ids[: self._room], *self._after]
 
     def _parts_of(self, word: str) -> list[int]:
