@@ -71,7 +71,7 @@ def _encoders(
     """One for each precision that this CPU may serve, the fastest first."""
     import torch  # noqa: PLC0415 - loaded only here
 
-    from training.encoder import EncoderSizes, encode, load_run, predict_logits  # noqa: PLC0415 - torch
+    from training.encoder import EncoderSettings, encode, load_run, predict_logits  # noqa: PLC0415 - torch
     from training.graphs.encoder_files import graph_files, precision_candidates  # noqa: PLC0415 - OpenVINO
     from training.graphs.encoder_graph import encoder_weights  # noqa: PLC0415 - as above
 
@@ -81,7 +81,7 @@ def _encoders(
             f"{made['base']} has no fast tokenizer (tokenizer.json), which a bundle needs; this run may teach another "
             "(`distill`), export that one"
         )
-    sizes, config = EncoderSizes(**made["sizes"]), model.encoder.config
+    sizes, config = EncoderSettings(**made["sizes"]), model.encoder.config
     ids = encode(tokenizer, list(validation_rows(rows)["cleaned"]), sizes.max_tokens)
     logits = predict_logits(model, ids, dtype=torch.float32)
     weights, words = encoder_weights(model.encoder, model.head), tokenizer.backend_tokenizer
@@ -121,7 +121,7 @@ def _lstm(rows: pd.DataFrame, run: Path, made: dict[str, Any], name: str) -> Can
     from worker.inference.lstm import GRAPH_FILE  # noqa: PLC0415 - ONNX Runtime
 
     kept = read_object(run / VOCABULARY_FILE)
-    sizes = lstm.LstmSizes(**made["sizes"])
+    sizes = lstm.LstmSettings(**made["sizes"])
     vocabulary: list[str] = kept["vocabulary"]
     model = lstm.build_model(np.zeros((len(vocabulary), words.WIDTH), np.float16), kept["trained"], sizes)
     try:

@@ -23,13 +23,12 @@ from worker.inference.encoder import computes_in_bf16, cpu_flags
 
 BEST_FILE = "best.pt"
 ENCODER_FOLDER = "encoder"
-_TEXTS_AT_ONCE = 64
-"""When it answers."""
+_PREDICTED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderSizes:
-    """Settings of the fine-tuning."""
+class EncoderSettings:
+    """Settings of the fine-tuning; a run keeps them as ``sizes``."""
 
     epochs: int = 2
     batch: int = 32
@@ -66,7 +65,7 @@ class EncoderClassifier(nn.Module):
 def load_encoder(name: str) -> tuple[Any, EncoderClassifier]:
     """Tokenizer and classifier from a local folder or a Hub name; placeholders become tokens of their own.
 
-    The weights are float32 whatever they were saved in: smaller steps than those of halves are to be learned.
+    The weights are float32 whatever they were saved in: updates are smaller than what half precision can hold.
 
     Raises:
         DataUnreadable: the folder holds no model, or the Hub cannot be reached.
@@ -119,7 +118,7 @@ def encode(tokenizer: Any, cleaned: Sequence[str], max_tokens: int) -> list[list
 
 
 def bucketed(ids: list[list[int]], size: int, random: np.random.Generator | None = None) -> list[NDArray[np.intp]]:
-    """Indices of batches of texts of like length; with ``random`` in another order and slightly mixed."""
+    """Batches of indices of texts of similar length; with ``random`` slightly mixed, and in random order."""
     lengths = np.asarray([len(i) for i in ids], np.float64)
     order = np.argsort(lengths + (random.uniform(0, 4, len(ids)) if random else 0), kind="stable")
     chunks = [order[i : i + size] for i in range(0, len(order), size)]
@@ -180,7 +179,7 @@ def predict_logits(
     out = np.empty((len(ids), 6), np.float32)
     device, dtype = next(model.parameters()).device, dtype or best_precision()
     model.eval()
-    chunks = bucketed(ids, _TEXTS_AT_ONCE)
+    chunks = bucketed(ids, _PREDICTED_AT_ONCE)
     inferring, precision = torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
     with inferring, precision, watched(title, of=len(chunks)) as advance:
         for chunk in chunks:

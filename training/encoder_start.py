@@ -19,8 +19,8 @@ from worker.inference.encoder import GRAPH_FILE, WEIGHTS_FILE
 def begin_with(tokenizer: Any, model: EncoderClassifier, start: Path) -> None:
     """Give ``model`` the weights of a run or of a bundle.
 
-    Those of a bundle are exact but for what int8 took; word pieces that it does not hold (`training.pruning`) keep the
-    rows that they have.
+    Those of a bundle are exact but for the rounding to int8. Word pieces that were pruned from it (`training.pruning`)
+    keep the embeddings that they have in ``model``.
 
     Raises:
         InferenceError: the bundle is tampered with or unfit.
@@ -29,14 +29,14 @@ def begin_with(tokenizer: Any, model: EncoderClassifier, start: Path) -> None:
     """
     try:
         if (start / MANIFEST_FILE).exists():
-            _take(tokenizer, model, start)
+            _take_weights_of_bundle(tokenizer, model, start)
         else:
             model.load_state_dict(load_run(start)[1].state_dict())
     except (RuntimeError, ValueError) as error:  # of torch, of NumPy
         raise SettingUnfit(f"--start {start} is of another base than this one; name the --base it had") from error
 
 
-def _take(tokenizer: Any, model: EncoderClassifier, folder: Path) -> None:
+def _take_weights_of_bundle(tokenizer: Any, model: EncoderClassifier, folder: Path) -> None:
     if read_bundle(folder).manifest.kind == "lstm":
         raise SettingUnfit(f"--start {folder} is a bundle of an LSTM; name a run or a bundle of an encoder")
     graph = ov.Core().read_model(folder / GRAPH_FILE, folder / WEIGHTS_FILE)

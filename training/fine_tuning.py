@@ -15,7 +15,7 @@ from training.course import Ids
 from training.encoder import (
     BEST_FILE,
     EncoderClassifier,
-    EncoderSizes,
+    EncoderSettings,
     best_precision,
     bucketed,
     padded,
@@ -23,7 +23,7 @@ from training.encoder import (
 )
 
 Group = Sequence[NDArray[np.intp]]
-"""Batches, as indices of rows, whose gradients make one step."""
+"""Batches, as indices of rows, whose gradients are accumulated for one step."""
 
 
 class FineTuning:
@@ -33,7 +33,7 @@ class FineTuning:
         model: what learns; goes to a GPU if there is one.
         data: token ids, soft targets float32 ``[n, 6]``, row weights float32 ``[n]``.
         held_out: token ids of the validation rows.
-        sizes: how.
+        settings: see there.
     """
 
     checkpoint_file = "resume.pt"
@@ -44,26 +44,28 @@ class FineTuning:
         model: EncoderClassifier,
         data: tuple[Ids, NDArray[np.float32], NDArray[np.float32]],
         held_out: Ids,
-        sizes: EncoderSizes,
+        settings: EncoderSettings,
     ) -> None:
         self._ids, targets, weights = data
-        self._weights = balanced(targets, weights, sizes.class_weights)
-        self._targets = smoothed(targets, sizes.label_smoothing)
-        self._held_out, self._sizes = held_out, sizes
+        self._weights = balanced(targets, weights, settings.class_weights)
+        self._targets = smoothed(targets, settings.label_smoothing)
+        self._held_out, self._settings = held_out, settings
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision = best_precision()
         self._model = model.to(self._device)
         learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._optimizer = torch.optim.AdamW(learned, sizes.learning_rate, weight_decay=sizes.weight_decay, fused=True)
-        batches = math.ceil(len(self._ids) / sizes.batch)
+        self._optimizer = torch.optim.AdamW(
+            learned, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        batches = math.ceil(len(self._ids) / settings.batch)
         self._schedule = _warm_up_and_decay(
-            self._optimizer, math.ceil(batches / sizes.accumulate) * sizes.epochs, sizes.warmup_share
+            self._optimizer, math.ceil(batches / settings.accumulate) * settings.epochs, settings.warmup_share
         )
 
     def steps(self, epoch: int) -> list[Group]:
         """Groups of ``accumulate`` batches; the last may hold fewer."""
-        batches = bucketed(self._ids, self._sizes.batch, np.random.default_rng((self._sizes.seed, epoch)))
-        return [batches[i : i + self._sizes.accumulate] for i in range(0, len(batches), self._sizes.accumulate)]
+        batches = bucketed(self._ids, self._settings.batch, np.random.default_rng((self._settings.seed, epoch)))
+        return [batches[i : i + self._settings.accumulate] for i in range(0, len(batches), self._settings.accumulate)]
 
     def learn(self, step: Group) -> float:
         """One update from the mean loss over the group."""
@@ -92,7 +94,7 @@ class FineTuning:
         return np.asarray(predict_logits(self._model, self._held_out).argmax(axis=1))
 
     def save(self, path: Path, progress: str) -> None:
-        """All of the state, generators too: dropout goes on as it would have."""
+        """The whole state and ``progress``; with the random generators, so that dropout goes on as it would have."""
         state = {
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -103,7 +105,7 @@ class FineTuning:
         torch.save({**state, "progress": progress}, path)
 
     def load(self, path: Path) -> str:
-        """See `save`."""
+        """Take the state that `save` wrote; returns its ``progress``."""
         saved = torch.load(path, weights_only=True, map_location="cpu")
         self._model.load_state_dict(saved["model"])
         self._optimizer.load_state_dict(saved["optimizer"])
@@ -118,11 +120,12 @@ class FineTuning:
         torch.save(self._model.state_dict(), path)
 
     def load_weights(self, path: Path) -> None:
-        """See `save_weights`."""
+        """Take the weights that `save_weights` wrote."""
         self._model.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
 
 
 def _warm_up_and_decay(optimizer: torch.optim.Optimizer, steps: int, share: float) -> torch.optim.lr_scheduler.LambdaLR:
+    """A learning rate that grows linearly over ``share`` of the steps, then falls linearly to 0."""
     warmup = max(1, int(steps * share))
 
     def rate(step: int) -> float:

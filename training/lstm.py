@@ -15,8 +15,8 @@ BEST_FILE = "best.weights.h5"
 
 
 @dataclass(frozen=True, slots=True)
-class LstmSizes:
-    """Sizes and regularisation; ``reference`` has the sizes of the reference project."""
+class LstmSettings:
+    """Size, regularisation and training of the LSTM; a run keeps them as ``sizes``."""
 
     units: tuple[int, int, int] = (128, 96, 64)
     dropout: float = 0.3
@@ -32,21 +32,21 @@ class LstmSizes:
     checkpoint_minutes: float = 10
 
 
-PRESETS = {
-    "product": LstmSizes(),
-    "reference": LstmSizes(units=(256, 128, 128)),
-    "tiny": LstmSizes((8, 8, 8), epochs=2),
+PRESETS = {  # "reference" has the units of the reference project
+    "product": LstmSettings(),
+    "reference": LstmSettings(units=(256, 128, 128)),
+    "tiny": LstmSettings((8, 8, 8), epochs=2),
 }
 
 
 def libraries() -> dict[str, str]:
-    """What trains it, with versions; TensorFlow comes as a package of several names."""
+    """Names and versions of what trains it; the package that holds TensorFlow has several names."""
     names = ("keras", packages_distributions()["tensorflow"][0])
     return {name: version(name) for name in names}
 
 
 class PartlyFrozenEmbedding(keras.layers.Layer):
-    """Frozen rows plus a trained correction for the few first rows after padding.
+    """Frozen rows, plus a learned correction of the first few after padding.
 
     Args:
         rows: float16 ``[vocabulary, width]``; row 0 is padding.
@@ -70,27 +70,29 @@ class PartlyFrozenEmbedding(keras.layers.Layer):
         return self.frozen(ids) + self.learned(chosen) * keras.ops.cast(inside, "float32")[..., None]
 
     def compute_mask(self, ids: Any, mask: Any = None) -> Any:  # noqa: ARG002 - Keras' protocol
-        """Padding is id 0."""
+        """Bool ``[batch, time]``, False for padding, which is id 0."""
         return keras.ops.not_equal(ids, 0)
 
     def table(self) -> NDArray[np.float16]:
-        """Frozen and learned rows as one float16 table."""
+        """Float16 ``[vocabulary, width]``: the frozen rows with their corrections."""
         rows = np.array(self.frozen.get_weights()[0])
         rows[1 : self._trained + 1] += self.learned.get_weights()[0][1 : self._trained + 1]
         return rows.astype(np.float16)
 
 
-def build_model(rows: NDArray[np.float16], trained: int, sizes: LstmSizes) -> keras.Model:
+def build_model(rows: NDArray[np.float16], trained: int, settings: LstmSettings) -> keras.Model:
     """Token ids int ``[batch, time]`` in, probabilities float32 ``[batch, 6]`` out."""
     ids = keras.Input((None,), dtype="int32")
-    states = keras.layers.SpatialDropout1D(sizes.dropout / 2)(PartlyFrozenEmbedding(rows, trained, name="words")(ids))
-    last = len(sizes.units) - 1
-    for number, units in enumerate(sizes.units):
+    states = keras.layers.SpatialDropout1D(settings.dropout / 2)(
+        PartlyFrozenEmbedding(rows, trained, name="words")(ids)
+    )
+    last = len(settings.units) - 1
+    for number, units in enumerate(settings.units):
         lstm = keras.layers.LSTM(
             units,
             return_sequences=number != last,
-            dropout=sizes.dropout,
-            recurrent_dropout=sizes.recurrent_dropout,
+            dropout=settings.dropout,
+            recurrent_dropout=settings.recurrent_dropout,
         )
         states = keras.layers.Bidirectional(lstm, name=f"lstm_{number}")(states)
     return keras.Model(ids, keras.layers.Dense(6, activation="softmax", name="emotions")(states))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.balance import balanced, smoothed
 from training.course import Ids
-from training.lstm import BEST_FILE, LstmSizes, pad, predict
+from training.lstm import BEST_FILE, LstmSettings, pad, predict
 
 _SIGNATURE = (
     tf.TensorSpec((None, None), tf.int32),
@@ -32,7 +32,7 @@ class LstmFitting:
         model: what learns.
         data: token ids, soft targets float32 ``[n, 6]``, row weights float32 ``[n]``.
         held_out: token ids of the validation rows.
-        sizes: how.
+        settings: see there.
     """
 
     checkpoint_file = "resume.npz"
@@ -43,15 +43,15 @@ class LstmFitting:
         model: keras.Model,
         data: tuple[Ids, NDArray[np.float32], NDArray[np.float32]],
         held_out: Ids,
-        sizes: LstmSizes,
+        settings: LstmSettings,
     ) -> None:
         self._ids, targets, weights = data
-        self._weights = balanced(targets, weights, sizes.class_weights)
-        self._targets = smoothed(targets, sizes.label_smoothing)
-        self._model, self._held_out, self._sizes = model, held_out, sizes
-        steps = sizes.epochs * math.ceil(len(self._ids) / sizes.batch)
+        self._weights = balanced(targets, weights, settings.class_weights)
+        self._targets = smoothed(targets, settings.label_smoothing)
+        self._model, self._held_out, self._settings = model, held_out, settings
+        steps = settings.epochs * math.ceil(len(self._ids) / settings.batch)
         schedule = keras.optimizers.schedules.CosineDecay(
-            sizes.learning_rate / 10, steps, warmup_target=sizes.learning_rate, warmup_steps=max(1, steps // 20)
+            settings.learning_rate / 10, steps, warmup_target=settings.learning_rate, warmup_steps=max(1, steps // 20)
         )
         self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0)
         self._optimizer.build(model.trainable_variables)
@@ -59,10 +59,10 @@ class LstmFitting:
         self._update = tf.function(self._one_update, input_signature=_SIGNATURE, autograph=False)
 
     def steps(self, epoch: int) -> list[NDArray[np.intp]]:
-        """Length-bucketed batches of rows, slightly mixed and in another order in every epoch."""
-        random = np.random.default_rng((self._sizes.seed, epoch))
+        """Batches of rows of similar length, slightly mixed, in another order in every epoch."""
+        random = np.random.default_rng((self._settings.seed, epoch))
         lengths = np.asarray([len(ids) for ids in self._ids]) + random.uniform(0, 3, len(self._ids))
-        order, size = np.argsort(lengths, kind="stable"), self._sizes.batch
+        order, size = np.argsort(lengths, kind="stable"), self._settings.batch
         starts = random.permutation(math.ceil(len(order) / size)) * size
         return [order[start : start + size] for start in starts]
 
@@ -83,12 +83,12 @@ class LstmFitting:
         return np.asarray(predict(self._model, self._held_out).argmax(axis=1))
 
     def save(self, path: Path, progress: str) -> None:
-        """All of the state; ``variables`` of a model hold the seeds of its dropout too."""
+        """The whole state and ``progress``; a model's ``variables`` hold the seeds of its dropout too."""
         arrays = {f"v{i}": variable.numpy() for i, variable in enumerate(self._variables())}
         np.savez(path, progress=np.array(progress), **arrays)
 
     def load(self, path: Path) -> str:
-        """See `save`."""
+        """Take the state that `save` wrote; returns its ``progress``."""
         with np.load(path, allow_pickle=False) as saved:
             for i, variable in enumerate(self._variables()):
                 variable.assign(saved[f"v{i}"])
@@ -102,5 +102,5 @@ class LstmFitting:
         self._model.save_weights(path)
 
     def load_weights(self, path: Path) -> None:
-        """See `save_weights`."""
+        """Take the weights that `save_weights` wrote."""
         self._model.load_weights(path)

@@ -13,7 +13,7 @@ from training import words
 from training.course import DAMAGE, RUN_FILE, VOCABULARY_FILE, read_object, read_run
 from training.errors import DataUnreadable
 from training.graphs.lstm_graph import LstmWeights, read_lstm_graph
-from training.lstm import BEST_FILE, LstmSizes, build_model
+from training.lstm import BEST_FILE, LstmSettings, build_model
 from worker.inference.bundle import TOKENIZER_FILE, read_bundle
 from worker.inference.lstm import GRAPH_FILE
 
@@ -23,20 +23,21 @@ class Start:
     """A model to train.
 
     Attributes:
+        model: with the weights to begin with.
         vocabulary: index 0 is padding.
         trained: how many words after it have rows that are learned.
-        sizes: as asked for, with the units that the weights have.
+        settings: those asked for, but with the units that the weights have.
         base: what the weights come from.
     """
 
     model: keras.Model
     vocabulary: list[str]
     trained: int
-    sizes: LstmSizes
+    settings: LstmSettings
     base: str
 
 
-def from_run(run: Path, sizes: LstmSizes) -> Start:
+def from_run(run: Path, settings: LstmSettings) -> Start:
     """The best weights of an earlier run, with its vocabulary and its units.
 
     Raises:
@@ -47,16 +48,16 @@ def from_run(run: Path, sizes: LstmSizes) -> Start:
             raise DataUnreadable(f"{run / name} is missing; --start wants a finished run of `train lstm`, or a bundle")
     kept, made = read_object(run / VOCABULARY_FILE), read_run(run)
     vocabulary: list[str] = kept["vocabulary"]
-    sizes = replace(sizes, units=tuple(made["sizes"]["units"]))
-    model = build_model(np.zeros((len(vocabulary), words.WIDTH), np.float16), kept["trained"], sizes)
+    settings = replace(settings, units=tuple(made["sizes"]["units"]))
+    model = build_model(np.zeros((len(vocabulary), words.WIDTH), np.float16), kept["trained"], settings)
     try:
         model.load_weights(run / BEST_FILE)
     except DAMAGE as error:
         raise DataUnreadable(f"{run / BEST_FILE} cannot be read; train this run anew") from error
-    return Start(model, vocabulary, kept["trained"], sizes, str(made["base"]))
+    return Start(model, vocabulary, kept["trained"], settings, str(made["base"]))
 
 
-def from_bundle(folder: Path, sizes: LstmSizes) -> Start:
+def from_bundle(folder: Path, settings: LstmSettings) -> Start:
     """The weights and the vocabulary of a bundle; exact but for the embedding, which bundles hold in float16.
 
     Raises:
@@ -80,13 +81,14 @@ def from_bundle(folder: Path, sizes: LstmSizes) -> Start:
             "another bundle"
         )
     trained = words.count_trained(vocabulary)
-    sizes = replace(sizes, units=(first, second, third))
-    model = build_model(_frozen_rows(weights.embedding, trained), trained, sizes)
+    settings = replace(settings, units=(first, second, third))
+    model = build_model(_frozen_rows(weights.embedding, trained), trained, settings)
     _set_weights(model, weights, trained)
-    return Start(model, vocabulary, trained, sizes, manifest.base_model)
+    return Start(model, vocabulary, trained, settings, manifest.base_model)
 
 
 def _frozen_rows(table: NDArray[np.float16], trained: int) -> NDArray[np.float16]:
+    """The rows of a table but those that are learned, which are zero here."""
     rows = table.copy()
     rows[1 : trained + 1] = 0
     return rows
@@ -104,7 +106,7 @@ def _set_weights(model: keras.Model, weights: LstmWeights, trained: int) -> None
     model.get_layer("emotions").set_weights([weights.dense_kernel, weights.dense_bias])
 
 
-def fresh(rows: list[str], glove: Path, sizes: LstmSizes) -> Start:
+def fresh(rows: list[str], glove: Path, settings: LstmSettings) -> Start:
     """Random weights over GloVe's vectors; the vocabulary is GloVe's frequent words and those of the cleaned ``rows``.
 
     Raises:
@@ -112,5 +114,5 @@ def fresh(rows: list[str], glove: Path, sizes: LstmSizes) -> Start:
     """
     names, vectors = words.load_glove(glove)
     vocabulary, trained = words.build_vocabulary(rows, names, frequent=words.FREQUENT)
-    model = build_model(words.initial_rows(vocabulary, names, vectors), len(trained), sizes)
-    return Start(model, vocabulary, len(trained), sizes, glove.name)
+    model = build_model(words.initial_rows(vocabulary, names, vectors), len(trained), settings)
+    return Start(model, vocabulary, len(trained), settings, glove.name)

@@ -29,11 +29,12 @@ def train_encoder(
     lesson: Lesson | None = None,
     start: Path | None = None,
     sources: Sequence[str] = (),
-    **sizes: Any,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Fine-tune an encoder on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
-    ``start`` is a run or a bundle of the same base, whose weights to begin with. An interrupted run goes on.
+    ``start`` is a run or a bundle of the same base, whose weights to begin with; ``settings`` are of `EncoderSettings`.
+    An interrupted run goes on. Returns what the run says of itself.
 
     Raises:
         DataUnreadable: no encoder or run where one is named.
@@ -45,11 +46,11 @@ def train_encoder(
     """
     import torch  # noqa: PLC0415 - loaded only here
 
-    from training.encoder import EncoderSizes, encode, freeze, load_encoder, save_encoder  # noqa: PLC0415 - torch
+    from training.encoder import EncoderSettings, encode, freeze, load_encoder, save_encoder  # noqa: PLC0415 - torch
     from training.fine_tuning import FineTuning  # noqa: PLC0415 - torch
 
     rows, prepared_sha256 = _rows(prepared, sources)
-    chosen = EncoderSizes(**sizes)
+    chosen = EncoderSettings(**settings)
     lesson = lesson or plain_lesson(rows)
     torch.manual_seed(chosen.seed)
     tokenizer, model = load_encoder(name)
@@ -64,18 +65,21 @@ def train_encoder(
     train, validation = rows[lesson.learned], validation_rows(rows)
     ids, held_out = (encode(tokenizer, list(part["cleaned"]), chosen.max_tokens) for part in (train, validation))
     grading = validation[TARGETS].to_numpy()
-    begin(run, _settings("encoder", name, start, chosen), ids, lesson.targets, lesson.weights, held_out, grading)
+    begin(run, _mark("encoder", name, start, chosen), ids, lesson.targets, lesson.weights, held_out, grading)
     if (run / RUN_FILE).exists():
         return _finished(run)
     learner = FineTuning(model, (ids, lesson.targets, lesson.weights), held_out, chosen)
     save_encoder(run, tokenizer, model)
+    report = {
+        "kind": "encoder",
+        "base": name,
+        **_story(rows, lesson, prepared_sha256, start),
+        "sizes": asdict(chosen),
+        "precision": str(learner.precision),
+        "libraries": {library: version(library) for library in ("torch", "transformers")},
+    }
     plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
-    course = Course(learner, plan, accepted(grading))
-    report = {"sizes": asdict(chosen), "history": course.take(run), "precision": str(learner.precision)}
-    report["libraries"] = {library: version(library) for library in ("torch", "transformers")}
-    return _finish(
-        run, course, {"kind": "encoder", "base": name, **_story(rows, lesson, prepared_sha256, start), **report}
-    )
+    return _take(Course(learner, plan, accepted(grading)), run, report)
 
 
 def train_lstm(
@@ -87,12 +91,13 @@ def train_lstm(
     lesson: Lesson | None = None,
     start: Path | None = None,
     sources: Sequence[str] = (),
-    **sizes: Any,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Train the LSTM on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
     ``start`` is a run or a bundle whose weights and vocabulary to begin with; without it ``glove`` gives both the
-    vectors and the vocabulary. ``sizes`` override the preset's (default: product). An interrupted run goes on.
+    vectors and the vocabulary. ``settings`` are of `LstmSettings` and override the preset's (default: product). An
+    interrupted run goes on. Returns what the run says of itself.
 
     Raises:
         DataUnreadable: neither ``start`` nor ``glove``, or one of them cannot be read.
@@ -105,18 +110,16 @@ def train_lstm(
     from training import lstm, lstm_fitting, lstm_start, words  # noqa: PLC0415 - TensorFlow is loaded only here
 
     rows, prepared_sha256 = _rows(prepared, sources)
-    chosen = lstm.LstmSizes(**{**asdict(lstm.PRESETS[preset or "product"]), **sizes})
+    chosen = lstm.LstmSettings(**{**asdict(lstm.PRESETS[preset or "product"]), **settings})
     lesson = lesson or plain_lesson(rows)
     train, validation = rows[lesson.learned], validation_rows(rows)
     lstm_fitting.repeatable(chosen.seed)
     if start is not None:
         is_bundle = (start / MANIFEST_FILE).exists()
         begun = lstm_start.from_bundle(start, chosen) if is_bundle else lstm_start.from_run(start, chosen)
-        if (preset or "units" in sizes) and begun.sizes.units != tuple(chosen.units):
-            raise SettingUnfit(
-                f"{start} has {' '.join(map(str, begun.sizes.units))} units; name those, or neither --units nor "
-                "--preset"
-            )
+        if (preset or "units" in settings) and begun.settings.units != tuple(chosen.units):
+            units = " ".join(map(str, begun.settings.units))
+            raise SettingUnfit(f"{start} has {units} units; name those, or neither --units nor --preset")
     elif glove is not None:
         texts = rows.loc[rows["split"].isin(("train", "unlabelled")), "cleaned"]
         begun = lstm_start.fresh(list(texts), glove, chosen)
@@ -125,19 +128,23 @@ def train_lstm(
     tokenizer = words.build_tokenizer(begun.vocabulary)
     tokenizer.enable_truncation(chosen.max_tokens)
     ids, held_out = (words.encode(tokenizer, part["cleaned"]) for part in (train, validation))
-    settings, grading = _settings("lstm", begun.base, start, begun.sizes), validation[TARGETS].to_numpy()
-    begin(run, settings, ids, lesson.targets, lesson.weights, held_out, grading)
+    grading = validation[TARGETS].to_numpy()
+    mark = _mark("lstm", begun.base, start, begun.settings)
+    begin(run, mark, ids, lesson.targets, lesson.weights, held_out, grading)
     if (run / RUN_FILE).exists():
         return _finished(run)
     with replaced(run / VOCABULARY_FILE) as path:
         path.write_text(json.dumps({"vocabulary": begun.vocabulary, "trained": begun.trained}), encoding="utf-8")
-    learner = lstm_fitting.LstmFitting(begun.model, (ids, lesson.targets, lesson.weights), held_out, begun.sizes)
-    plan = Plan(begun.sizes.epochs, begun.sizes.patience, begun.sizes.checkpoint_minutes)
-    course = Course(learner, plan, accepted(grading))
-    report = {"sizes": asdict(begun.sizes), "libraries": lstm.libraries(), "history": course.take(run)}
-    return _finish(
-        run, course, {"kind": "lstm", "base": begun.base, **_story(rows, lesson, prepared_sha256, start), **report}
-    )
+    learner = lstm_fitting.LstmFitting(begun.model, (ids, lesson.targets, lesson.weights), held_out, begun.settings)
+    report = {
+        "kind": "lstm",
+        "base": begun.base,
+        **_story(rows, lesson, prepared_sha256, start),
+        "sizes": asdict(begun.settings),
+        "libraries": lstm.libraries(),
+    }
+    plan = Plan(begun.settings.epochs, begun.settings.patience, begun.settings.checkpoint_minutes)
+    return _take(Course(learner, plan, accepted(grading)), run, report)
 
 
 def _rows(prepared: Path, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
@@ -150,8 +157,9 @@ def _rows(prepared: Path, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
     return chosen, fingerprint(rows)
 
 
-def _settings(kind: str, base: str, start: Path | None, sizes: Any) -> dict[str, Any]:
-    known = {"kind": kind, "base": base, "start": start and str(start), **asdict(sizes)}
+def _mark(kind: str, base: str, start: Path | None, settings: Any) -> dict[str, Any]:
+    """What must be the same for an interrupted run to go on."""
+    known = {"kind": kind, "base": base, "start": start and str(start), **asdict(settings)}
     return {name: value for name, value in known.items() if name != "checkpoint_minutes"}
 
 
@@ -176,7 +184,9 @@ def _may_know_others(model: Path, prepared_sha256: str) -> bool:
     return made.get("prepared_sha256") != prepared_sha256 or bool(made.get("other_rows") or other_teachers)
 
 
-def _finish(run: Path, course: Course[Any], report: dict[str, Any]) -> dict[str, Any]:
+def _take(course: Course[Any], run: Path, report: dict[str, Any]) -> dict[str, Any]:
+    """Train, and write the report with the history of the epochs beside the weights."""
+    report = {**report, "history": course.take(run)}
     with replaced(run / RUN_FILE) as path:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     course.finish(run)

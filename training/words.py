@@ -1,4 +1,4 @@
-"""Tokenizer of whole words and frozen GloVe rows for the LSTM."""
+"""The LSTM's tokenizer and vocabulary of whole words, and GloVe's vectors for them."""
 
 import math
 from collections import Counter
@@ -15,15 +15,16 @@ from worker.inference.words import STANDS_FOR_NOTHING
 
 PAD, UNKNOWN = "<pad>", "<unk>"
 WIDTH = 100
+"""Of a word vector."""
 FREQUENT = 30_000
-"""Of GloVe's words so many are kept whatever the training texts hold."""
+"""So many of GloVe's most frequent words are in the vocabulary whatever the training texts hold."""
 LEAST_OF_A_WORD, LEAST_OF_A_LETTER = 2, 10
 """How often the training texts must hold a rarer word, and a single letter that GloVe's file lacks."""
 _CONTRACTIONS = (
     (r"\bcan't\b", "can not"), (r"\bwon't\b", "will not"), (r"\bshan't\b", "shall not"), (r"n't\b", " not"),
     (r"'m\b", " am"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'ll\b", " will"), (r"'d\b", " would"), (r"'s\b", ""),
 )  # fmt: skip
-"""GloVe's file lacks every token with an apostrophe."""
+"""Replacements, since GloVe's file lacks every token with an apostrophe."""
 _WORDS = r"<(?:url|user)>|\w+|[^\w\s]"
 
 
@@ -64,11 +65,11 @@ def _glove_arrays(path: Path) -> tuple[list[str], NDArray[np.float16]]:
 
 
 def build_vocabulary(cleaned: Iterable[str], glove: list[str], *, frequent: int) -> tuple[list[str], list[str]]:
-    """The vocabulary and, of it, the words that get trainable rows.
+    """The vocabulary, and the words of it whose vectors are trained.
 
-    All of GloVe's ``frequent`` most frequent words, and the rarer ones that occur in the training texts. Trainable:
-    padding-free special tokens, our placeholders, and the one-letter words that GloVe's file lacks. No word stands in
-    it twice: files made of tweets hold ``<user>`` and ``<url>`` too, whose vectors are left for those that are learned.
+    In the vocabulary are GloVe's ``frequent`` most frequent words, the rarer ones that occur in the training texts, and
+    those that are trained: the unknown word, our placeholders, and one-letter words that GloVe's file lacks. No word
+    stands in it twice: GloVe files made of tweets hold ``<user>`` and ``<url>`` too, whose vectors are not used.
     """
     tokenizer = build_tokenizer([PAD, UNKNOWN])
     seen = Counter(word for text in cleaned for word in _split(tokenizer, text))
@@ -81,7 +82,7 @@ def build_vocabulary(cleaned: Iterable[str], glove: list[str], *, frequent: int)
 
 
 def count_trained(vocabulary: list[str]) -> int:
-    """How many words after the padding got trainable rows, told from the order that `build_vocabulary` gives."""
+    """How many words after the padding have trained vectors, as the order in `build_vocabulary` tells."""
     is_trained = [word in (UNKNOWN, *PLACEHOLDERS) or len(word) == 1 for word in vocabulary[1:]]
     return is_trained.index(False) if False in is_trained else len(is_trained)
 
@@ -94,8 +95,8 @@ def _split(tokenizer: Tokenizer, text: str) -> list[str]:
 def build_tokenizer(vocabulary: list[str]) -> Tokenizer:
     """A Hugging Face tokenizer of words; index 0 is padding.
 
-    A word that is not in the vocabulary is taken apart into words that are, as few and as frequent ones as it goes
-    (a unigram model, Kudo 2018, whose probabilities follow Zipf's law): ``treatcustomersfairly`` becomes three.
+    A word that is not in the vocabulary is split into words that are, as few and as frequent ones as possible (a
+    unigram model, Kudo 2018, whose probabilities follow Zipf's law): ``treatcustomersfairly`` becomes three.
     """
     scores = _scores(vocabulary)
     tokenizer = Tokenizer(models.Unigram(list(zip(vocabulary, scores, strict=True)), vocabulary.index(UNKNOWN)))
@@ -107,10 +108,10 @@ def build_tokenizer(vocabulary: list[str]) -> Tokenizer:
 
 
 def _scores(vocabulary: list[str]) -> list[float]:
-    """Log-probabilities, the vocabulary being in the order of frequency.
+    """Log-probability of each word; the vocabulary is in the order of frequency.
 
-    Each piece costs as much again as the rarest word, so that a whole word is never taken apart; a single letter, which
-    says little, costs like the rarest word wherever it stands.
+    On top of Zipf's cost each piece costs as much as the rarest word, so that a known word is never split. A single
+    letter, which says little, counts as the rarest word.
     """
     rarest = math.log(len(vocabulary))
     return [

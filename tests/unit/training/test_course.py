@@ -172,17 +172,17 @@ def lesson(rows: int = 12) -> tuple[list[list[int]], NDArray[np.float32], NDArra
 def an_encoder(folder: Path) -> Callable[[], Any]:
     import torch  # noqa: PLC0415 - loaded only by this test
 
-    from training.encoder import EncoderSizes, freeze, load_encoder  # noqa: PLC0415 - torch
+    from training.encoder import EncoderSettings, freeze, load_encoder  # noqa: PLC0415 - torch
     from training.fine_tuning import FineTuning  # noqa: PLC0415 - torch
 
     build_bert(folder)
-    sizes = EncoderSizes(batch=2, accumulate=2, epochs=1, class_weights="balanced", label_smoothing=0.1)
+    settings = EncoderSettings(batch=2, accumulate=2, epochs=1, class_weights="balanced", label_smoothing=0.1)
 
     def make() -> FineTuning:
-        torch.manual_seed(sizes.seed)
+        torch.manual_seed(settings.seed)
         model = load_encoder(str(folder))[1]
         freeze(model.encoder, 1)
-        return FineTuning(model, lesson(), lesson()[0], sizes)
+        return FineTuning(model, lesson(), lesson()[0], settings)
 
     return make
 
@@ -190,16 +190,16 @@ def an_encoder(folder: Path) -> Callable[[], Any]:
 def an_lstm(_: Path) -> Callable[[], Any]:
     import tensorflow as tf  # noqa: PLC0415 - loaded only by this test
 
-    from training.lstm import LstmSizes, build_model  # noqa: PLC0415 - TensorFlow
+    from training.lstm import LstmSettings, build_model  # noqa: PLC0415 - TensorFlow
     from training.lstm_fitting import LstmFitting, repeatable  # noqa: PLC0415 - TensorFlow
 
     tf.config.run_functions_eagerly(True)  # to compile three models takes far longer than to run them
-    sizes = LstmSizes((4, 4, 4), batch=4, epochs=1, class_weights="effective")
+    settings = LstmSettings((4, 4, 4), batch=4, epochs=1, class_weights="effective")
 
     def make() -> LstmFitting:
-        repeatable(sizes.seed)
-        model = build_model(np.random.default_rng(2).normal(size=(20, 100)).astype(np.float16), 2, sizes)
-        return LstmFitting(model, lesson(), lesson()[0], sizes)
+        repeatable(settings.seed)
+        model = build_model(np.random.default_rng(2).normal(size=(20, 100)).astype(np.float16), 2, settings)
+        return LstmFitting(model, lesson(), lesson()[0], settings)
 
     return make
 

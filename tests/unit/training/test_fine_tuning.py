@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.encoders import build_bert, build_distilbert, build_mpnet
-from training.encoder import EncoderSizes, best_precision, freeze, load_encoder
+from training.encoder import EncoderSettings, best_precision, freeze, load_encoder
 from training.errors import DataUnreadable, SettingUnfit
 from training.fine_tuning import FineTuning
 
@@ -22,7 +22,7 @@ def test_frozen_layers_and_embeddings_stay_as_they_are(build: Callable[[Path], A
     before = {name: value.clone() for name, value in model.state_dict().items()}
     targets = np.eye(6, dtype=np.float32)
     ids = [[4, 5 + n, 6] for n in range(6)]
-    FineTuning(model, (ids, targets, np.ones(6, np.float32)), ids, EncoderSizes()).learn([np.arange(6)])
+    FineTuning(model, (ids, targets, np.ones(6, np.float32)), ids, EncoderSettings()).learn([np.arange(6)])
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert not [name for name in changed if "embeddings" in name or "layer.0." in name]
     assert {"head.weight"} < changed
