@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := schemas worker training tests
 
+.DELETE_ON_ERROR:  # a Python without ensurepip leaves half an environment behind
 .PHONY: demo test check format bundle distilbert-bundle clean
 
 demo: $(VENV)/.demo ## a whole stream on this machine
