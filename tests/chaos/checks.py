@@ -7,6 +7,9 @@ from typing import Any
 
 from tests.chaos.ledger import DEAD, Ledger, Place, Written
 
+_ROUNDING = 1e-6
+"""Sums of confidences are added in another order here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
@@ -29,8 +32,8 @@ def check_outcomes(ledger: Ledger, alone_until: Mapping[int, int]) -> Outcomes:
     found = ledger.by_place()
     repeated = [place for place, outcomes in found.items() for _ in outcomes[1:]]
     return Outcomes(
-        lost=sorted(ledger.raw - set(found)),
-        foreign=sorted(set(found) - ledger.raw),
+        lost=sorted(set(ledger.raw) - set(found)),
+        foreign=sorted(set(found) - set(ledger.raw)),
         repeated_alone=[place for place in repeated if place[1] < alone_until.get(place[0], 0)],
         repeated_together=[place for place in repeated if place[1] >= alone_until.get(place[0], 0)],
         misplaced=sum(written.stands_in != written.place[0] for written in (*ledger.events, *ledger.letters)),
@@ -61,6 +64,11 @@ class Expected:
         self._bucket_s = bucket_s
         self.certain: dict[float, Counter[str]] = defaultdict(Counter)
         self.either: dict[float, list[set[str]]] = defaultdict(list)
+        self.confidence: dict[tuple[float, str], float] = defaultdict(float)
+        """Bucket and label -> sum."""
+        self.abstained: Counter[float] = Counter()
+        self.unsure: set[float] = set()
+        """Buckets with a tweet whose repeats do not agree how sure they are."""
         for outcomes in ledger.by_place().values():
             labels = {outcome.label for outcome in outcomes}
             bucket = self.bucket(outcomes[0].event_time_s)
@@ -68,6 +76,10 @@ class Expected:
                 self.certain[bucket][labels.pop()] += 1
             else:
                 self.either[bucket].append(labels)
+            if len({(outcome.label, outcome.confidence, outcome.abstained) for outcome in outcomes}) > 1:
+                self.unsure.add(bucket)
+            self.confidence[bucket, outcomes[0].label] += outcomes[0].confidence
+            self.abstained[bucket] += outcomes[0].abstained
 
     def bucket(self, moment_s: float) -> float:
         return moment_s - moment_s % self._bucket_s
@@ -90,4 +102,17 @@ class Expected:
         total, right = sum(given.values()), certain.total() + len(either)
         if total != right:
             wrong.append(f"all in {answer['since']}+{answer['window_s']:.0f} s: {total}, right is {right}")
+        return wrong or self._errors_of_confidence(answer, buckets)
+
+    def _errors_of_confidence(self, answer: Mapping[str, Any], buckets: list[float]) -> list[str]:
+        if self.unsure & set(buckets):
+            return []
+        wrong = []
+        for label, mean in answer["mean_confidence"].items():
+            count = answer["counts"][label]
+            right = sum(self.confidence[bucket, label] for bucket in buckets) / count if count else None
+            if (mean is None) != (right is None) or abs((mean or 0.0) - (right or 0.0)) > _ROUNDING:
+                wrong.append(f"{label} in {answer['since']}+{answer['window_s']:.0f} s: {mean} sure, right is {right}")
+        if (abstained := sum(self.abstained[bucket] for bucket in buckets)) != answer["abstained"]:
+            wrong.append(f"abstained since {answer['since']}: {answer['abstained']}, right is {abstained}")
         return wrong

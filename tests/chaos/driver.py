@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.chaos.answers import wrong_answers
 from tests.chaos.checks import Expected, check_outcomes
 from tests.chaos.fleet import Fleet, freeze, thaw
 from tests.chaos.ledger import Ledger, read_all, read_ledger
@@ -16,6 +17,7 @@ from tests.chaos.report import Report
 from tests.chaos.scenario import Act, Scenario, Step
 from tests.stream import wait_for
 from worker.brokers import LocalBroker
+from worker.inference.engine import Engine, load_engine
 from worker.settings import KafkaSettings, WorkerSettings
 
 _LOOK_EVERY_S = 0.5
@@ -175,10 +177,16 @@ class Driver:
             repeats_bound=rebalances * self._stage.worker.max_batch,
             count_errors=tuple(errors),
             windows_checked=windows,
+            wrong_outcomes=tuple(wrong_answers(ledger, self._engines())),
             answers=sum(member.answers for member in self._fleet.members),
             wrong=tuple(self._fleet.wrong),
             memory_mb=self._memory_by_tenth(),
         )
+
+    def _engines(self) -> dict[str, Engine]:
+        """By the version of their bundle; what the workers should have answered."""
+        engines = [load_engine(bundle, threads=1) for bundle in self._stage.bundles]
+        return {engine.manifest.version: engine for engine in engines}
 
     def _memory_by_tenth(self) -> tuple[float, ...]:
         tenth_s = (time.monotonic() - self._started) / 10

@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -18,6 +18,13 @@ _SILENCE_S = 30.0
 DEAD = "dead"
 
 
+class Raw(NamedTuple):
+    """One tweet as it was produced."""
+
+    value: bytes | None
+    timestamp_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """One event or dead letter as it was found."""
@@ -27,13 +34,16 @@ class Written:
     label: str
     """The emotion, or `DEAD`."""
     event_time_s: float
+    confidence: float = 0.0
+    abstained: bool = False
+    value: bytes = b""
 
 
 @dataclass(slots=True)
 class Ledger:
     """Raw tweets by place, and what was written, in the order of each output partition."""
 
-    raw: set[Place] = field(default_factory=set)
+    raw: dict[Place, Raw] = field(default_factory=dict)
     events: list[Written] = field(default_factory=list)
     letters: list[Written] = field(default_factory=list)
 
@@ -48,20 +58,25 @@ def read_ledger(kafka: KafkaSettings) -> Ledger:
     """Everything on the raw, emotion and dead-letter topics."""
     ledger = Ledger()
     for message in read_all(kafka, kafka.raw_topic):
-        ledger.raw.add((message.partition() or 0, message.offset() or 0))
+        place = message.partition() or 0, message.offset() or 0
+        ledger.raw[place] = Raw(message.value(), message.timestamp()[1] / 1000)
     ledger.events = [_written(message) for message in read_all(kafka, kafka.emotion_topic)]
     ledger.letters = [_written(message) for message in read_all(kafka, kafka.dead_topic)]
     return ledger
 
 
 def _written(message: Message) -> Written:
-    value: dict[str, Any] = orjson.loads(message.value() or b"")
+    written = message.value() or b""
+    value: dict[str, Any] = orjson.loads(written)
     source = value["source"]
     return Written(
         (source["partition"], source["offset"]),
         message.partition() or 0,
         value.get("label", DEAD),
         datetime.fromisoformat(value["event_time"]).timestamp(),
+        value.get("confidence", 0.0),
+        value.get("abstained", False),
+        written,
     )
 
 

@@ -9,10 +9,20 @@ from random import Random
 import orjson
 from confluent_kafka import KafkaError, Message, Producer
 
+from schemas.dead_letter import Reason
 from worker.settings import KafkaSettings
 
 _MOODS = ("so happy", "what a sad day", "i am angry", "love this", "not afraid", "i am so afraid of the day")
-_BAD = (b"", b"caf\xe9", b'{"text": "cut', b"[1]", b'{"body": 1}', b'{"text": " "}', b"https://example.org/x")
+BAD = {
+    b"": Reason.EMPTY_VALUE,
+    b"caf\xe9": Reason.NOT_UTF8,
+    b'{"text": "cut': Reason.NOT_JSON,
+    b"[1]": Reason.WRONG_SHAPE,
+    b'{"body": 1}': Reason.MISSING_TEXT,
+    b'{"text": " "}': Reason.EMPTY_TEXT,
+    b"https://example.org/x": Reason.NO_WORDS,
+}
+"""What cannot be labelled, and why."""
 _BAD_SHARE = 0.02
 _AUTHORS = 500
 _DELIVERY_S = 300
@@ -25,7 +35,7 @@ def tweets(seed: int, count: int) -> Iterator[tuple[bytes, bytes]]:
     for number in range(count):
         key = b"author-%d" % random.randrange(_AUTHORS)
         if random.random() < _BAD_SHARE:
-            yield key, random.choice(_BAD)
+            yield key, random.choice(list(BAD))
         else:
             yield key, orjson.dumps({"id": str(number), "text": f"{random.choice(_MOODS)} {random.randrange(5000)}"})
 

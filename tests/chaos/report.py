@@ -22,6 +22,8 @@ class Report:
     repeats_bound: int
     count_errors: tuple[str, ...]
     windows_checked: int
+    wrong_outcomes: tuple[str, ...]
+    """Events and letters that are not what their tweet should have become."""
     answers: int
     """How often a worker told the counts while it ran."""
     wrong: tuple[str, ...]
@@ -45,7 +47,11 @@ class Report:
             "no worker told the counts while it ran": not self.answers,
             "no window was compared with the outcomes": not self.windows_checked,
         }
-        return [sentence for sentence, is_broken in broken.items() if is_broken] + [*self.count_errors, *self.wrong]
+        return [sentence for sentence, is_broken in broken.items() if is_broken] + [
+            *self.count_errors,
+            *self.wrong_outcomes,
+            *self.wrong,
+        ]
 
     def print(self, console: Console) -> None:
         table = Table("what", "number", title=f"chaos, seed {self.seed}, {self.took_s:.0f} s")
@@ -58,6 +64,7 @@ class Report:
             "repeated, one worker": len(self.outcomes.repeated_alone),
             f"repeated across rebalances (bound {self.repeats_bound})": len(self.outcomes.repeated_together),
             "out of order": self.outcomes.out_of_order,
+            "wrong labels, reasons or times": len(self.wrong_outcomes),
             f"count errors ({self.windows_checked} windows)": len(self.count_errors),
             f"wrong answers while it ran (of {self.answers})": len(self.wrong),
             "largest worker in each tenth, MB": " ".join(f"{mb:.0f}" for mb in self.memory_mb),

@@ -11,7 +11,7 @@ import pytest
 
 from tests.chaos.checks import Expected, Outcomes, check_outcomes
 from tests.chaos.fleet import Member
-from tests.chaos.ledger import DEAD, Ledger, Written
+from tests.chaos.ledger import DEAD, Ledger, Raw, Written
 from tests.chaos.load import tweets
 from tests.chaos.report import Report
 from tests.chaos.scenario import Act, draw
@@ -22,14 +22,15 @@ LABELS = ("joy", "anger", "love", DEAD)
 
 
 def written(partition: int, offset: int) -> Written:
-    return Written((partition, offset), partition, LABELS[offset % 4], 1000.0 + offset)
+    label = LABELS[offset % 4]
+    return Written((partition, offset), partition, label, 1000.0 + offset, 0.0 if label == DEAD else 0.5 + offset / 100)
 
 
 def right() -> Ledger:
     places = [(partition, offset) for partition in range(2) for offset in range(20)]
     outcomes = [written(*place) for place in places]
     return Ledger(
-        raw=set(places),
+        raw=dict.fromkeys(places, Raw(None, 0.0)),
         events=[one for one in outcomes if one.label != DEAD],
         letters=[one for one in outcomes if one.label == DEAD],
     )
@@ -99,6 +100,7 @@ GOOD = Report(
     repeats_bound=1,
     count_errors=(),
     windows_checked=1,
+    wrong_outcomes=(),
     answers=1,
     wrong=(),
     memory_mb=(),
@@ -115,6 +117,7 @@ GOOD = Report(
         {"outcomes": Outcomes([], [], [], [], 1, 0)},
         {"outcomes": Outcomes([], [], [], [], 0, 1)},
         {"count_errors": ("joy: 5, right is 6",)},
+        {"wrong_outcomes": ("tweets.raw-0-1 has probabilities that are 0.3 off",)},
         {"wrong": ("worker-1 ended with 1 at SIGTERM",)},
         {"answers": 0},
         {"windows_checked": 0},
@@ -148,9 +151,11 @@ def test_a_worker_that_answers_wrongly_is_told_from_one_that_is_not_there(
     assert (member.look("1h"), member.answers) == (told, answers)
 
 
-def answer(**changes: int) -> dict[str, object]:
+def answer(**changes: int) -> dict[str, Any]:
     counts = {"joy": 6, "anger": 6, "love": 4, "fear": 0} | {k: v for k, v in changes.items() if k != DEAD}
-    return {"counts": counts, "dead": changes.get(DEAD, 4), "since": "then", "window_s": 10.0}
+    means = {"joy": 0.54, "anger": 0.55, "love": 0.54, "fear": None}
+    told = {"dead": changes.get(DEAD, 4), "mean_confidence": means, "abstained": 0}
+    return {"counts": counts, **told, "since": "then", "window_s": 10.0}
 
 
 @pytest.mark.parametrize("changes", [{"joy": 5}, {"joy": 7}, {"joy": 7, "anger": 5}, {DEAD: 5}, {"fear": 1}])
@@ -159,6 +164,17 @@ def test_a_wrong_count_of_a_bucket_is_found(changes: dict[str, int]) -> None:
     assert expected.buckets == [1000.0, 1010.0]
     assert expected.errors(answer(), [1000.0]) == []
     assert expected.errors(answer(**changes), [1000.0])
+
+
+@pytest.mark.parametrize(("label", "mean"), [("joy", 0.55), ("joy", None), ("fear", 0.5)])
+def test_a_wrong_mean_confidence_is_found(label: str, mean: float | None) -> None:
+    given = answer()
+    given["mean_confidence"] |= {label: mean}
+    assert len(Expected(right(), BUCKET_S).errors(given, [1000.0])) == 1
+
+
+def test_a_wrong_number_of_unsure_tweets_is_found() -> None:
+    assert len(Expected(right(), BUCKET_S).errors(answer() | {"abstained": 1}, [1000.0])) == 1
 
 
 def test_a_tweet_that_stands_twice_with_two_labels_is_counted_once_as_either() -> None:

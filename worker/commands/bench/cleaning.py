@@ -4,7 +4,7 @@ import click
 
 from worker.commands.bench.engine import scoring
 from worker.commands.bench.options import LoadOptions, load_options, settings_of
-from worker.commands.bench.report import Report, Target, publish, report_options
+from worker.commands.bench.report import Measured, Report, Target, publish, report_options
 from worker.commands.bench.timing import Spread, rounds
 from worker.options import settings_options
 from worker.settings import WorkerSettings
@@ -23,6 +23,8 @@ def cleaning(worker: WorkerSettings, asked: LoadOptions, target: Target) -> None
     from worker.inference.engine import load_engine
     from worker.inference.tokens import read_tokeniser
 
+    settings = settings_of(asked, bundle=worker.bundle, threads=worker.threads)
+    report = Report("cleaning", settings, [Measured.of(worker.bundle)])
     served = load_engine(worker.bundle, threads=worker.threads)
     tokeniser = read_tokeniser(worker.bundle / TOKENIZER_FILE, served.manifest.max_tokens)
     load = asked.load()
@@ -37,7 +39,6 @@ def cleaning(worker: WorkerSettings, asked: LoadOptions, target: Target) -> None
             tokeniser.ids(cleaned[start : start + _BATCH])
 
     costs = rounds([clean_all, tokenise, scoring(served, load, _BATCH)], asked.runs)
-    report = Report("cleaning", settings_of(asked, bundle=worker.bundle, threads=worker.threads))
     for name, of_work in zip(
         ("clean", f"tokenise, batches of {_BATCH}", f"engine, batches of {_BATCH}"), costs, strict=True
     ):

@@ -16,7 +16,7 @@ from worker.commands.bench.engine import scoring
 from worker.commands.bench.load import raw_values
 from worker.commands.bench.options import LoadOptions, load_options, settings_of
 from worker.commands.bench.pipeline import MEASURED
-from worker.commands.bench.report import Report, Target, publish, report_options
+from worker.commands.bench.report import Measured, Report, Target, publish, report_options
 from worker.commands.bench.stand import WORKER, Drained, Stand, stand_options, stands
 from worker.commands.bench.timing import Cost, Spread, rounds, seconds
 from worker.inference.engine import Engine, load_engine
@@ -70,10 +70,14 @@ def compare(
     """
     settings = {name: getattr(worker, name) for name in MEASURED}
     settings |= {"encoder": encoder, "parts": parts, "kafka_home": kafka_home, "partitions": partitions}
-    for bundle, option in ((worker.bundle, "--bundle"), (encoder, "--encoder")):
+    bundles = []
+    for bundle, option, idle in ((worker.bundle, "--bundle", "transformer"), (encoder, "--encoder", "lstm")):
+        if set(parts) == {idle}:
+            continue
         if not (bundle / MANIFEST_FILE).exists():
             raise click.ClickException(f"no bundle at {bundle}; name one with {option}")
-    report = Report("compare", settings_of(asked, **settings))
+        bundles.append(Measured.of(bundle))
+    report = Report("compare", settings_of(asked, **settings), bundles)
     if "transformer" in parts:
         _transformer(report, encoder, worker, asked)
     if "lstm" in parts:

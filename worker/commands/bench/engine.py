@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 import click
 
 from worker.commands.bench.options import LoadOptions, load_options, settings_of
-from worker.commands.bench.report import Report, Target, publish, report_options
-from worker.commands.bench.timing import rate
-from worker.inference.engine import Engine
+from worker.commands.bench.report import Measured, Report, Target, publish, report_options
+from worker.commands.bench.timing import Spread, rounds
+from worker.inference.engine import Engine, load_engine
 from worker.options import settings_options
 from worker.settings import WorkerSettings
+
+_BATCH = 64
+"""Of the texts of one length."""
 
 
 @click.command()
@@ -41,21 +44,21 @@ def engine(
     lengths: tuple[int, ...],
     target: Target,
 ) -> None:
-    """Raw texts in, probabilities out, without a cache: over batch sizes, and over lengths in batches of 64."""
-    from worker.inference.engine import load_engine
+    """Raw texts in, probabilities out, without a cache: over batch sizes, and over lengths in batches of 64.
 
+    All of them take turns.
+    """
+    if asked.tweets < (most := max(*batches, _BATCH)):
+        raise click.UsageError(f"{asked.tweets} tweets fill no batch of {most}; take more --tweets")
+    settings = settings_of(asked, bundle=worker.bundle, threads=worker.threads, batches=batches, lengths=lengths)
+    report = Report("engine", settings, [Measured.of(worker.bundle)])
     served = load_engine(worker.bundle, threads=worker.threads)
-    load, runs = asked.load(), asked.runs
-    settings = settings_of(asked, bundle=worker.bundle, threads=worker.threads, precision=served.precision)
-    report = Report("engine", settings)
-    for batch in batches:
-        report.add(f"batches of {batch}", "tweets/s", rate(scoring(served, load, batch), len(load), runs))
-    words = [word for text in load for word in text.split()]
+    load = asked.load()
+    works = {f"batches of {batch}": scoring(served, load, batch) for batch in batches}
     for length in lengths:
-        fixed = [" ".join(words[start : start + length]) for start in range(0, len(words) - length, length)][
-            : asked.tweets
-        ]
-        report.add(f"{length} words, batches of 64", "tweets/s", rate(scoring(served, fixed, 64), len(fixed), runs))
+        works[f"{length} words, batches of {_BATCH}"] = scoring(served, asked.load(length), _BATCH)
+    for name, costs in zip(works, rounds(list(works.values()), asked.runs), strict=True):
+        report.add(name, "tweets/s", Spread.of([asked.tweets / cost.seconds for cost in costs]))
     publish(report, target)
 
 

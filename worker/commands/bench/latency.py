@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from worker.commands.bench.load import raw_values
 from worker.commands.bench.options import LoadOptions, load_options, settings_of
 from worker.commands.bench.pipeline import MEASURED
-from worker.commands.bench.report import Report, Target, publish, report_options
+from worker.commands.bench.report import Measured, Report, Target, publish, report_options
 from worker.commands.bench.stand import WORKER, Running, Stand, stand_options, stands
 from worker.commands.bench.timing import Spread, quantile
 from worker.options import FiniteRange, settings_options
@@ -43,7 +44,7 @@ def latency(
     """Seconds from producing a tweet to reading its event, with memory and the time from start to ready."""
     settings = {name: getattr(worker, name) for name in MEASURED}
     settings |= {"kafka_home": kafka_home, "partitions": partitions, "share": share}
-    report = Report("latency", settings_of(asked, **settings))
+    report = Report("latency", settings_of(asked, **settings), [Measured.of(worker.bundle)])
     warm_up, *loads = asked.loads()
     with stands(kafka_home) as stand_on:
         stand = stand_on(worker, partitions)
@@ -55,36 +56,47 @@ def latency(
             starts.append(program.wait_until_ready())
             chance = random.Random(asked.seed)  # noqa: S311 - arrivals, no secret
             _run(stand, program, warm_up, share, chance)
-            rates, runs = zip(*(_run(stand, program, load, share, chance) for load in loads), strict=True)
+            runs = [_run(stand, program, load, share, chance) for load in loads]
             stand.check(program, sum(map(len, [warm_up, *loads])))
             memory_mb = program.memory_mb()
-    report.add("sustainable rate", "tweets/s", Spread.of(rates))
-    report.add("offered rate", "tweets/s", Spread.of([rate * share for rate in rates]))
+    report.add("sustainable rate", "tweets/s", Spread.of([rate for rate, _ in runs]))
+    report.add("offered rate", "tweets/s", Spread.of([arrived.rate for _, arrived in runs]))
     for name, quota in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
-        report.add(f"arrival to readable event, {name}", "ms", Spread.of([quantile(run, quota) for run in runs]))
+        report.add(
+            f"arrival to readable event, {name}", "ms", Spread.of([quantile(run.after_ms, quota) for _, run in runs])
+        )
     report.add("memory of the worker after it", "MB", Spread.of([memory_mb]))
     report.add("start to ready", "s", Spread.of(starts))
     publish(report, target)
 
 
-def _run(
-    stand: Stand, program: Running, load: list[str], share: float, chance: random.Random
-) -> tuple[float, list[float]]:
-    """The sustainable rate, as a host that others share has it now, and the milliseconds of tweets at a share of it."""
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Tweets that came at random moments."""
+
+    rate: float
+    """Tweets a second that really came; a load generator that is short of CPU falls behind."""
+    after_ms: list[float]
+    """From arrival to readable event, of each tweet but the first ones."""
+
+
+def _run(stand: Stand, program: Running, load: list[str], share: float, chance: random.Random) -> tuple[float, Arrived]:
+    """The sustainable rate, as a host that others share has it now, and what tweets at a share of it take."""
     backlog = int(len(load) * _BACKLOG)
     rate = stand.drain(program, raw_values(load[:backlog])).rate
     return rate, timed(stand, load[backlog:], rate * share, chance)
 
 
-def timed(stand: Stand, load: list[str], rate: float, chance: random.Random) -> list[float]:
-    """Milliseconds of each tweet but the first ones; tweets arrive at random moments (Poisson), ``rate`` a second.
+def timed(stand: Stand, load: list[str], rate: float, chance: random.Random) -> Arrived:
+    """Let tweets arrive at random moments (Poisson), ``rate`` a second, and read their events.
 
     Raises:
         click.ClickException: an event does not come.
     """
     read: dict[int, float] = {}
     reader = _reader(stand)
-    thread = threading.Thread(target=_read, args=(reader, len(load), read), name="reader")
+    # A daemon: who interrupts the load does not wait for its events.
+    thread = threading.Thread(target=_read, args=(reader, len(load), read), name="reader", daemon=True)
     thread.start()
     sent = _send(stand, load, rate, chance)
     thread.join()
@@ -92,7 +104,8 @@ def timed(stand: Stand, load: list[str], rate: float, chance: random.Random) -> 
     if len(read) < len(load):
         raise click.ClickException(f"{len(load) - len(read)} events did not come")
     timed_ones = range(int(len(load) * _SETTLING), len(load))
-    return [(read[number] - sent[number]) * 1000 for number in timed_ones]
+    after_ms = [(read[number] - sent[number]) * 1000 for number in timed_ones]
+    return Arrived(len(sent) / (sent[-1] - sent[0]), after_ms)
 
 
 def _reader(stand: Stand) -> Consumer:

@@ -32,18 +32,21 @@ def read_texts(path: Path | None = None) -> list[str]:
     return texts
 
 
-def make_load(texts: list[str], count: int, *, repeats: float = 0.0, seed: int = 1) -> list[str]:
+def make_load(
+    texts: list[str], count: int, *, repeats: float = 0.0, seed: int = 1, length: int | None = None
+) -> list[str]:
     """``count`` tweets, of which a share of ``repeats`` say what an earlier one said, popular ones oftener (Zipf).
 
     The others are all different, also after cleaning: first ``texts`` in a shuffled order, then variations in which
-    one to three words are replaced by words of other texts, so that lengths and vocabulary stay as they are.
+    one to three words are replaced by words of other texts, so that lengths and vocabulary stay as they are. With a
+    ``length`` each is so many words of ``texts``, drawn at random.
 
     Raises:
         click.ClickException: their words give no so many different tweets.
     """
     chance = random.Random(seed)  # noqa: S311 - a load, not a secret
     words = [word for text in texts for word in text.split()]
-    waiting = chance.sample(texts, len(texts))
+    waiting = [] if length else chance.sample(texts, len(texts))
     distinct: list[str] = []
     seen: set[str] = set()
     out: list[str] = []
@@ -52,7 +55,10 @@ def make_load(texts: list[str], count: int, *, repeats: float = 0.0, seed: int =
         if distinct and chance.random() < repeats:
             out.append(distinct[_rank(chance, len(distinct)) - 1])
             continue
-        text = waiting.pop() if waiting else _varied(chance.choice(texts), words, chance)
+        if length:
+            text = " ".join(chance.choices(words, k=length))
+        else:
+            text = waiting.pop() if waiting else _varied(chance.choice(texts), words, chance)
         if (cleaned := clean(text)) not in seen and has_words(cleaned):
             seen.add(cleaned)
             distinct.append(text)

@@ -24,11 +24,11 @@ class LoadOptions:
     repeats: float
     seed: int
 
-    def load(self) -> list[str]:
-        """The load of one run."""
-        return make_load(read_texts(self.texts), self.tweets, repeats=self.repeats, seed=self.seed)
+    def load(self, length: int | None = None) -> list[str]:
+        """The load of one run; with a ``length`` its tweets have so many words."""
+        return self._make(self.tweets, length)
 
-    def loads(self) -> list[list[str]]:
+    def loads(self, length: int | None = None) -> list[list[str]]:
         """A load for the warm-up and one for every run: parts of one long load, so that no run finds cached answers.
 
         The warm-up is as long as four runs: Apache Kafka's virtual machine compiles for its first 50,000 tweets or so,
@@ -36,8 +36,11 @@ class LoadOptions:
         """
         warm_up = _WARM_UP_RUNS * self.tweets
         count = warm_up + self.runs * self.tweets
-        whole = make_load(read_texts(self.texts), count, repeats=self.repeats, seed=self.seed)
+        whole = self._make(count, length)
         return [whole[:warm_up], *(whole[start : start + self.tweets] for start in range(warm_up, count, self.tweets))]
+
+    def _make(self, count: int, length: int | None) -> list[str]:
+        return make_load(read_texts(self.texts), count, repeats=self.repeats, seed=self.seed, length=length)
 
 
 def load_options(tweets: int, runs: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

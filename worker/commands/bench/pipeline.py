@@ -9,9 +9,9 @@ import click
 from worker.commands.bench.engine import scoring
 from worker.commands.bench.load import raw_values
 from worker.commands.bench.options import LoadOptions, load_options, settings_of
-from worker.commands.bench.report import Report, Target, publish, report_options
+from worker.commands.bench.report import Measured, Report, Target, publish, report_options
 from worker.commands.bench.stand import WORKER, Drained, Running, Stand, stand_options, stands
-from worker.commands.bench.timing import Spread, seconds
+from worker.commands.bench.timing import Spread, rounds, seconds
 from worker.inference.engine import Engine
 from worker.options import settings_options
 from worker.settings import WorkerSettings
@@ -34,7 +34,8 @@ def pipeline(
     from worker.inference.engine import load_engine
 
     settings = {name: getattr(worker, name) for name in MEASURED}
-    report = Report("pipeline", settings_of(asked, **settings, kafka_home=kafka_home, partitions=partitions))
+    settings |= {"kafka_home": kafka_home, "partitions": partitions}
+    report = Report("pipeline", settings_of(asked, **settings), [Measured.of(worker.bundle)])
     loads = asked.loads()
     with stands(kafka_home) as stand_on:
         served = load_engine(worker.bundle, threads=worker.threads)
@@ -48,9 +49,8 @@ def pipeline(
     report.add("whole worker, share of the engine alone", "%", Spread.of(shares))
     report.add("whole worker, CPU", "ms/tweet", cpu_of(runs_of_worker))
     report.add("broker, CPU", "ms/tweet", Spread.of([run.broker_cpu_s / run.tweets * 1000 for run in runs_of_worker]))
-    clean_ms = median(
-        seconds(lambda: [clean(text) for text in loads[0]]) / len(loads[0]) * 1000 for _ in range(asked.runs)
-    )
+    (cleanings,) = rounds([lambda: [clean(text) for text in loads[0]]], asked.runs)
+    clean_ms = median(cost.cpu_s / len(loads[0]) * 1000 for cost in cleanings)
     report.add("edge: no model, cleaning included", "tweets/s", Spread.of([run.rate for run in edge]))
     report.add("edge: no model, cleaning included, CPU", "ms/tweet", cpu_of(edge))
     without = [run.cpu_s / run.tweets * 1000 - clean_ms for run in edge]

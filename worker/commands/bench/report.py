@@ -2,13 +2,14 @@
 
 import functools
 import os
-import platform
-from collections.abc import Callable
+import shlex
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import orjson
@@ -16,49 +17,32 @@ from rich.console import Console
 from rich.table import Table
 
 from worker.commands.bench import INSTALL
-from worker.commands.bench.timing import Spread
-
-_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
-_LIBRARIES = (
-    "aiokafka",
-    "confluent-kafka",
-    "faust-streaming",
-    "keras",
-    "numpy",
-    "onnxruntime",
-    "openvino",
-    "tensorflow-cpu",
-    "tokenizers",
-    "torch",
-    "transformers",
-)
+from worker.commands.bench.machine import CpuUse, commit, machine_facts
+from worker.commands.bench.timing import Figure, Spread, short
+from worker.inference.engine import load_engine
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured quantity."""
+class Measured:
+    """A bundle, and the arithmetic in which this CPU serves it: not always the one that the bundle is kept in."""
 
-    what: str
-    unit: str
-    spread: Spread
-
-
-class _CpuUse(NamedTuple):
-    """Seconds of CPU that passed, were used by anybody, and by this process with those that it started and ended."""
-
-    whole: float
-    busy: float
-    own: float
+    folder: str
+    name: str
+    version: str
+    precision: str
 
     @classmethod
-    def now(cls) -> "_CpuUse | None":
-        """See proc(5), /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal."""
-        try:
-            line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
-        except OSError:
-            return None
-        ticks = [int(number) / os.sysconf("SC_CLK_TCK") for number in line.split()[1:9]]
-        return cls(sum(ticks), sum(ticks) - ticks[3] - ticks[4], sum(os.times()[:4]))
+    def of(cls, folder: Path) -> "Measured":
+        """Load it, which tells; the measured workers load it likewise.
+
+        Raises:
+            InferenceError: it cannot be loaded.
+        """
+        engine = load_engine(folder, threads=1)
+        return cls(str(folder), engine.manifest.name, engine.manifest.version, engine.precision)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} in {self.precision}"
 
 
 @dataclass(slots=True)
@@ -67,12 +51,13 @@ class Report:
 
     name: str
     settings: dict[str, Any]
+    bundles: Sequence[Measured]
     figures: list[Figure] = field(default_factory=list)
-    _began: "_CpuUse | None" = field(default_factory=_CpuUse.now, repr=False)
+    _began: CpuUse | None = field(default_factory=CpuUse.now, repr=False)
 
     def load_of_others(self) -> float | None:
         """Share of the machine that other processes used since the measurement began; None where nobody tells."""
-        now = _CpuUse.now()
+        now = CpuUse.now()
         if now is None or self._began is None:
             return None
         whole, busy, own = (b - a for a, b in zip(self._began, now, strict=True))
@@ -92,10 +77,15 @@ class Target:
 
 
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a click command ``--json`` and ``--plot``, as ``target``."""
+    """Give a click command ``--json`` and ``--plot``, as ``target``; it does not begin where these cannot be."""
 
     @functools.wraps(command)
     def call(*, json_file: Path | None, plot: Path | None, **given: Any) -> Any:
+        _check_folder("--json", json_file or Path("bench.json"))
+        if plot is not None:
+            _check_folder("--plot", plot)
+            if find_spec("matplotlib") is None:
+                raise click.ClickException(f"--plot needs matplotlib: {INSTALL}")
         return command(target=Target(json_file, plot), **given)
 
     path = click.Path(path_type=Path, dir_okay=False)
@@ -104,77 +94,42 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _check_folder(option: str, file: Path) -> None:
+    if not file.parent.is_dir():
+        raise click.UsageError(f"{option}: there is no folder {file.parent}")
+    if not os.access(file.parent, os.W_OK):
+        raise click.UsageError(f"{option}: {file.parent.resolve()} is not to be written to")
+
+
 def publish(report: Report, target: Target) -> None:
     """Print the table and write the files."""
-    facts = machine_facts()
+    facts, now = machine_facts(), datetime.now(UTC)
     content = {
         "bench": report.name,
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", "-m", "worker", *sys.argv[1:]]),
+        "commit": commit(),
+        "measured_at": now.isoformat(timespec="seconds"),
         "settings": report.settings,
+        "bundles": [asdict(bundle) for bundle in report.bundles],
         "machine": facts,
         "load_of_others": (others := report.load_of_others()),
         "figures": [asdict(figure) for figure in report.figures],
     }
     json_file = target.json_file or Path(f"bench-{report.name}.json")
     json_file.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
-    table = Table(title=f"{report.name}: {facts['cpu']}, {facts['cores']} cores", title_justify="left")
+    served = ", ".join(map(str, report.bundles))
+    title = f"{report.name}: {served}; {facts['cpu']}, {facts['cores']} cores"
+    table = Table(title=title, title_justify="left")
     table.add_column("what")
     for column in ("median", "least", "greatest", "unit"):
         table.add_column(column, justify="left" if column == "unit" else "right")
     for figure in report.figures:
         spread = figure.spread
-        table.add_row(figure.what, *map(_short, (spread.median, spread.least, spread.greatest)), figure.unit)
+        table.add_row(figure.what, *map(short, (spread.median, spread.least, spread.greatest)), figure.unit)
     load = "" if others is None else f"others used {others:.0%} of the processor; "
     table.caption = f"{load}written to {json_file}"
     Console().print(table)
     if target.plot is not None:
-        _draw(report, target.plot)
+        from worker.commands.bench.picture import draw
 
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def machine_facts() -> dict[str, Any]:
-    """What the figures depend on: processor, its vector instructions, cores, other load, versions."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    present = set(told.get("flags", "").split())
-    return {
-        "cpu": told.get("model name", platform.processor() or platform.machine()),
-        "cores": len(os.sched_getaffinity(0)),
-        "flags": {flag: flag in present for flag in _FLAGS},
-        "load_average": [round(value, 1) for value in os.getloadavg()],
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "versions": {name: found for name in _LIBRARIES if (found := _version(name))},
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _draw(report: Report, path: Path) -> None:
-    try:
-        from matplotlib.figure import Figure as Picture
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f"--plot needs matplotlib: {INSTALL}") from error
-    units = list(dict.fromkeys(figure.unit for figure in report.figures))
-    picture = Picture(figsize=(8, 1 + 0.4 * len(report.figures) + 0.6 * len(units)), layout="constrained")
-    heights = [sum(figure.unit == unit for figure in report.figures) + 1 for unit in units]
-    panels = picture.subplots(len(units), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for panel, unit in zip(panels[:, 0], units, strict=True):
-        shown = [figure for figure in report.figures if figure.unit == unit][::-1]
-        middles = [figure.spread.median for figure in shown]
-        below = [figure.spread.median - figure.spread.least for figure in shown]
-        above = [figure.spread.greatest - figure.spread.median for figure in shown]
-        panel.barh([figure.what for figure in shown], middles, xerr=[below, above], color="#4c72b0", capsize=3)
-        panel.set_xlabel(unit)
-    picture.savefig(path, dpi=120)
+        draw(f"{title}\n{load}{now:%-d %B %Y}", report.figures, target.plot)

@@ -1,4 +1,4 @@
-"""``python -m worker bench scaling``: the whole worker's throughput over batches, partitions, workers and backlogs."""
+"""``python -m worker bench scaling``: throughput over batches, lengths of tweets, partitions, workers and backlogs."""
 
 import re
 from contextlib import ExitStack
@@ -10,17 +10,20 @@ import click
 from worker.commands.bench.load import raw_values
 from worker.commands.bench.options import LoadOptions, load_options, settings_of
 from worker.commands.bench.pipeline import MEASURED
-from worker.commands.bench.report import Report, Target, publish, report_options
+from worker.commands.bench.report import Measured, Report, Target, publish, report_options
 from worker.commands.bench.stand import WORKER, Stand, stand_options, stands
 from worker.commands.bench.timing import Spread
 from worker.options import settings_options
 from worker.settings import WorkerSettings
 
-_SHAPE = re.compile("(batch|partitions|workers|backlog)=([1-9][0-9]*)")
+_NAMES = {"words": "words in a tweet", "workers": "workers of one thread"}
+_SHAPE = re.compile("(batch|words|partitions|workers|backlog)=([1-9][0-9]*)")
 _DEFAULT = (
     "batch=8",
     "batch=64",
     "batch=256",
+    "words=5",
+    "words=40",
     "partitions=1",
     "partitions=16",
     "workers=1",
@@ -33,7 +36,7 @@ _DEFAULT = (
 def _read_cases(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> list[tuple[str, int]]:
     found = [_SHAPE.fullmatch(one) for one in given]
     if None in found:
-        raise click.BadParameter("wanted is batch=N, partitions=N, workers=N or backlog=N")
+        raise click.BadParameter("wanted is batch=N, words=N, partitions=N, workers=N or backlog=N")
     return [(match[1], int(match[2])) for match in found if match]
 
 
@@ -47,7 +50,7 @@ def _read_cases(_context: click.Context, _parameter: click.Parameter, given: tup
     default=_DEFAULT,
     callback=_read_cases,
     show_default=True,
-    help="what varies: batch=N, partitions=N, workers=N or backlog=N; repeatable",
+    help="what varies: batch=N, words=N, partitions=N, workers=N or backlog=N; repeatable",
 )
 @load_options(tweets=8_000, runs=3)
 @report_options
@@ -59,15 +62,18 @@ def scaling(
     asked: LoadOptions,
     target: Target,
 ) -> None:
-    """Drain backlogs while one thing varies: batch, partitions, workers (of one thread each) or the backlog itself."""
+    """Drain backlogs while one thing varies: batch, words, partitions, workers (of a thread each) or the backlog."""
     settings = {name: getattr(worker, name) for name in MEASURED}
-    report = Report("scaling", settings_of(asked, **settings, kafka_home=kafka_home, partitions=partitions))
+    settings |= {"kafka_home": kafka_home, "partitions": partitions, "cases": cases}
+    report = Report("scaling", settings_of(asked, **settings), [Measured.of(worker.bundle)])
     with stands(kafka_home) as stand_on:
         for what, number in cases:
-            loads = (replace(asked, tweets=number) if what == "backlog" else asked).loads()
+            load = replace(asked, tweets=number) if what == "backlog" else asked
+            loads = load.loads(length=number if what == "words" else None)
             changes = {"batch": {"max_batch": number}, "workers": {"threads": 1}}.get(what, {})
             stand = stand_on(worker.model_copy(update=changes), number if what == "partitions" else partitions)
-            report.add(f"{what}: {number:,}", "tweets/s", rates(stand, loads, number if what == "workers" else 1))
+            name = _NAMES.get(what, what)
+            report.add(f"{name}: {number:,}", "tweets/s", rates(stand, loads, number if what == "workers" else 1))
     publish(report, target)
 
 

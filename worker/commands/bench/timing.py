@@ -22,10 +22,18 @@ class Spread:
         return cls(median(values), min(values), max(values), len(values))
 
 
-def rate(work: Callable[[], object], tweets: int, runs: int) -> Spread:
-    """Tweets a second of ``work``, which handles ``tweets``; it runs once more before, to warm up."""
-    work()
-    return Spread.of([tweets / seconds(work) for _ in range(runs)])
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured quantity."""
+
+    what: str
+    unit: str
+    spread: Spread
+
+
+def short(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 class Cost(NamedTuple):
