@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from schemas.emotions import EMOTIONS
 from training.calibration import ece, retempered
+from training.data.rows import excerpt
 from training.files import refuse_bundle, replaced
 from training.labelled import Labelled
 from training.metrics import answers, auroc, figures
@@ -151,7 +152,7 @@ def _worst(
     surest = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:_WORST_SHOWN]
     return [
         {
-            "text": texts[i],
+            "text": excerpt(texts[i]),
             "given": EMOTIONS[given[i]],
             "confidence": float(probabilities[i].max()),
             "accepted": [EMOTIONS[j] for j in np.flatnonzero(accepted[i])],

@@ -2,8 +2,8 @@
 
 import errno
 import fcntl
-import glob
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,9 @@ from pathlib import Path
 
 from schemas.bundle import MANIFEST_FILE
 from training.errors import DiskFull, FolderTaken
+
+_DIGITS_OF_PROCESS = 7
+"""Linux has at most 4,194,304 (proc_pid_max)."""
 
 
 @contextmanager
@@ -23,9 +26,7 @@ def replaced(path: Path) -> Iterator[Path]:
         DiskFull: there was no room; ``path`` is as it was before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".writing-*-{glob.escape(path.name)}"):  # by a process that was killed
-        if not _is_alive(int(left.name.split("-", 2)[1])):
-            left.unlink(missing_ok=True)
+    _remove_left(path)
     beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
         with named_if_full(path):
@@ -33,6 +34,15 @@ def replaced(path: Path) -> Iterator[Path]:
             os.replace(beside, path)  # noqa: PTH105 - atomic on one file system (POSIX rename)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _remove_left(path: Path) -> None:
+    """What a process that was killed left beside ``path``; what is no such file stays, whatever its name is like."""
+    ours = re.compile(rf"\.writing-(\d{{1,{_DIGITS_OF_PROCESS}}})-{re.escape(path.name)}")
+    for left in path.parent.glob(".writing-*"):
+        written = ours.fullmatch(left.name)
+        if written and left.is_file() and not _is_alive(int(written[1])):
+            left.unlink(missing_ok=True)
 
 
 def _is_alive(process: int) -> bool:
@@ -59,6 +69,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     beside = folder.with_name(f".writing-{os.getpid()}-{folder.name}")
     try:
         with named_if_full(folder):
+            shutil.rmtree(beside, ignore_errors=True)  # of a killed one: in a container each has the same number
             beside.mkdir()
             yield beside
             beside.rename(folder)

@@ -22,7 +22,7 @@ NO_VECTORS = "no word vectors; name them with --glove or --data, or a run or bun
 
 
 def train_encoder(
-    prepared: Path,
+    prepared: Path | pd.DataFrame,
     name: str,
     run: Path,
     *,
@@ -33,8 +33,9 @@ def train_encoder(
 ) -> dict[str, Any]:
     """Fine-tune an encoder on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
-    ``start`` is a run or a bundle of the same base, whose weights to begin with; ``settings`` are of `EncoderSettings`.
-    An interrupted run goes on. Returns what the run says of itself.
+    ``prepared`` is the folder, or its rows where they were read before. ``start`` is a run or a bundle of the same
+    base, whose weights to begin with; ``settings`` are of `EncoderSettings`. An interrupted run goes on. Returns what
+    the run says of itself.
 
     Raises:
         DataUnreadable: no encoder or run where one is named.
@@ -83,7 +84,7 @@ def train_encoder(
 
 
 def train_lstm(
-    prepared: Path,
+    prepared: Path | pd.DataFrame,
     glove: Path | None,
     run: Path,
     *,
@@ -95,9 +96,10 @@ def train_lstm(
 ) -> dict[str, Any]:
     """Train the LSTM on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
-    ``start`` is a run or a bundle whose weights and vocabulary to begin with; without it ``glove`` gives both the
-    vectors and the vocabulary. ``settings`` are of `LstmSettings` and override the preset's (default: product). An
-    interrupted run goes on. Returns what the run says of itself.
+    ``prepared`` is the folder, or its rows where they were read before. ``start`` is a run or a bundle whose weights
+    and vocabulary to begin with; without it ``glove`` gives both the vectors and the vocabulary. ``settings`` are of
+    `LstmSettings` and override the preset's (default: product). An interrupted run goes on. Returns what the run says
+    of itself.
 
     Raises:
         DataUnreadable: neither ``start`` nor ``glove``, or one of them cannot be read.
@@ -147,12 +149,14 @@ def train_lstm(
     return _take(Course(learner, plan, accepted(grading)), run, report)
 
 
-def _rows(prepared: Path, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
+def _rows(prepared: Path | pd.DataFrame, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
     """The rows of ``sources``, all if none is named, and the `fingerprint` of all."""
-    rows = read_rows(prepared)
+    rows = read_rows(prepared) if isinstance(prepared, Path) else prepared
     there = sorted(set(rows["source"]))
     if missing := sorted(set(sources) - set(there)):
-        raise DataUnreadable(f"{prepared} has no rows of {', '.join(missing)}; its sources are {', '.join(there)}")
+        raise DataUnreadable(
+            f"the prepared set has no rows of {', '.join(missing)}; its sources are {', '.join(there)}"
+        )
     chosen = rows[rows["source"].isin(sources)].reset_index(drop=True) if sources else rows
     return chosen, fingerprint(rows)
 

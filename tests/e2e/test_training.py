@@ -209,9 +209,17 @@ def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> Non
 
 
 def test_a_bundle_teaches_an_lstm_which_says_by_whom_and_with_what_it_was_made(
-    corpus: Path, glove: Path, tiny_bundle: Path, tmp_path: Path
+    corpus: Path, glove: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invoke("prepare", "--rows", corpus, "--out", tmp_path)
+    read: list[Path] = []
+    whole = pd.read_parquet
+
+    def counted(path: Path) -> pd.DataFrame:
+        read.append(path)
+        return whole(path)
+
+    monkeypatch.setattr(pd, "read_parquet", counted)
     common = ("--student", "lstm", "--prepared", tmp_path, "--teacher", tiny_bundle, "--preset", "tiny", "--epochs", 1)
     for vectors, said in (((), "no word vectors"), (("--glove", tmp_path / "none.txt"), "none.txt is missing")):
         refused = invoke("distill", *common, *vectors, "--out", tmp_path / "refused")
@@ -219,6 +227,7 @@ def test_a_bundle_teaches_an_lstm_which_says_by_whom_and_with_what_it_was_made(
         assert not (tmp_path / "refused").exists(), "the teachers are asked last"
     taught = invoke("distill", *common, "--glove", glove, "--out", tmp_path / "run")
     assert taught.exit_code == 0, taught.output
+    assert read == [tmp_path / "rows.parquet"], "checking 100,000 rows takes seconds"
     exported = invoke("export", "--prepared", tmp_path, "--run", tmp_path / "run", "--bundle", tmp_path / "bundle")
     assert exported.exit_code == 0, exported.output
     manifest = load_engine(tmp_path / "bundle").manifest

@@ -94,6 +94,6 @@ def distill(  # noqa: PLR0913, PLR0917 - a parameter an option
         click.echo(f"{source}: {shares}; temperature {temperature:.3f}")
     lesson = replace(taught_lesson(rows, logits, learned), teachers=teachers)
     if student == "lstm":
-        train_lstm(prepared, vectors, out, preset=preset, lesson=lesson, start=start, **chosen)
+        train_lstm(rows, vectors, out, preset=preset, lesson=lesson, start=start, **chosen)
     else:
-        train_encoder(prepared, base or DEFAULT_BASE, out, lesson=lesson, start=start, **chosen)
+        train_encoder(rows, base or DEFAULT_BASE, out, lesson=lesson, start=start, **chosen)

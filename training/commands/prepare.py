@@ -29,7 +29,8 @@ TEST_SHARE_OF_OWN_ROWS = 0.1
     "--dataset",
     is_flag=False,
     flag_value=DATASET,
-    help=f"Hugging Face data set (owner/name or owner/name:config; {DATASET} if no name follows), or a local folder",
+    help=f"Hugging Face data set (owner/name; {DATASET} if no name follows), or a local folder; of several "
+    "configurations add which, as in owner/name:config",
 )
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True, help="`labels` stands in if there is no `label`")
@@ -93,7 +94,7 @@ def _rows(
     dataset: str | None,
     **given: Any,
 ) -> Iterator["Row"]:
-    from training.data.hub import read_dataset
+    from training.data.hub import local_folder, read_dataset
     from training.data.sources import SOURCES, check_own
     from training.data.tables import Columns, read_table, source_of
 
@@ -109,8 +110,8 @@ def _rows(
         raise click.UsageError("name the folder of the public sets with --data (EMOTION_DATA)")
     for path in (*own, *raw):
         check_own(path, source_of(path))
-    if dataset and Path(dataset).is_dir():
-        check_own(Path(dataset), Path(dataset).name)
+    if dataset and (local := local_folder(dataset)):
+        check_own(local[0], local[0].name)
     for name in (*sources, *(["unlabelled"] if sources and given["unlabelled"] else [])):
         yield from SOURCES[name].read(data or Path())
     for path in own:

@@ -17,7 +17,7 @@ from schemas.emotions import EMOTIONS
 from training.data.inspection import inspect, lengths
 from training.data.labels import USUAL, Names, check_known, target_of
 from training.data.merging import Conflicts, group_key, one_row_a_text, without_unlabelled_copies
-from training.data.rows import REPORT_FILE, ROWS_FILE, SPLITS, TARGETS, Row, is_certain
+from training.data.rows import REPORT_FILE, ROWS_FILE, SPLITS, TARGETS, Row, excerpt, is_certain
 from training.data.sources import JUDGED_BY_PEOPLE, credit
 from training.data.splits import Shares, check_classes, split_rows, without_leaks
 from training.data.variations import with_variations
@@ -147,7 +147,8 @@ def _examples(frame: pd.DataFrame, most: int = 12) -> list[dict[Any, Any]]:
     shows = sample["text"].map(lambda text: len({mark for mark in _MARKS if re.search(mark, text)}))
     sample = sample.assign(shows=shows).sort_values("shows", ascending=False, kind="stable")
     chosen = sample.groupby("source", sort=False).head(max(1, most // sample["source"].nunique()))
-    return chosen.head(most)[["source", "text", "cleaned"]].to_dict("records")
+    quoted = chosen.head(most).assign(text=chosen["text"].map(excerpt), cleaned=chosen["cleaned"].map(excerpt))
+    return quoted[["source", "text", "cleaned"]].to_dict("records")
 
 
 def _split_report(frame: pd.DataFrame, leaks: pd.DataFrame, shares: Shares) -> dict[str, Any]:

@@ -20,6 +20,7 @@ TARGETS: Final = [f"p_{emotion}" for emotion in EMOTIONS]
 _COLUMNS: Final = ("text", "cleaned", "source", "split", *TARGETS)
 ROWS_FILE: Final = "rows.parquet"
 REPORT_FILE: Final = "report.json"
+_MOST_QUOTED: Final = 500
 SPLITS: Final = ("train", "val", "test", "unlabelled")
 
 
@@ -69,6 +70,11 @@ def _check_cleaned(path: Path, rows: pd.DataFrame) -> None:
                 f"{path}, row {number}: cleaned otherwise than cleaner {cleaner_id()} of this code does; make it anew "
                 "with `python -m training prepare`, and train on that"
             )
+
+
+def excerpt(text: str) -> str:
+    """A text as reports quote it, its first 500 characters: some files hold whole books."""
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}\u2026"
 
 
 def is_certain(frame: pd.DataFrame) -> pd.Series:

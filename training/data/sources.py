@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from schemas.emotions import EMOTIONS
+from training.data.lines import open_lines
 from training.data.merging import Conflicts
 from training.data.rows import Row
 from training.data.splits import Shares
-from training.data.tables import Columns, open_lines, read_table
+from training.data.tables import Columns, read_table
 from training.errors import SettingUnfit
 
 _FOREIGN = "carries a label that is none of the six"

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from training.data.lines import open_lines
 from training.data.rows import Row
 from training.errors import DataUnreadable
 
@@ -33,6 +34,10 @@ _MENDS = {
 }
 """What may be wrong with the number of cells, by what stands between them."""
 _QUOTED = re.compile(r'"[^"]*(?:""[^"]*)+"')
+_LISTED = re.compile(r"\['[^']*'(?:,?\s+'[^']*')*\]")
+"""A list of strings as Python and NumPy write it, and pandas with them into a CSV."""
+_MOST_TOLD = 200
+"""Characters of the names of columns in a message."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -41,8 +46,8 @@ class Columns:
     """Where a file has what.
 
     Attributes:
-        label: its cells hold one label or, separated by ``separator`` or as a JSON list, several; None if all rows are
-            unlabelled.
+        label: its cells hold one label or, separated by ``separator`` or as a list (of JSON or Python), several; None
+            if all rows are unlabelled.
         split: may be missing unless it is named; its cells are train, val (validation, dev) or test, or empty. None if
             no column is read as one.
         split_named: somebody named it, so it must be there.
@@ -112,10 +117,16 @@ def _label_column(path: Path, number: int, record: dict[str, Any], columns: Colu
     for column, option in ((columns.text, "--text-column"), (wanted, "--label-column"), (split, "--split-column")):
         if column is not None and column not in record:
             raise DataUnreadable(
-                f"{path}, row {number} has no column {column!r}; it has {', '.join(map(str, record))}: name the right "
-                f"one with {option}"
+                f"{path}, row {number} has no column {column!r}; it has {_listed(record)}: name the right one with "
+                f"{option}"
             )
     return wanted
+
+
+def _listed(names: Iterable[Any]) -> str:
+    """Without a header a row stands in its place, and its texts may be long."""
+    told = ", ".join(map(str, names))
+    return told if len(told) <= _MOST_TOLD else f"{told[:_MOST_TOLD]}..."
 
 
 def _text(value: Any, where: str) -> str:
@@ -143,6 +154,8 @@ def _labels(cell: Any, separator: str | None) -> tuple[str, ...] | None:
     if isinstance(cell, list | tuple):
         return _present(cell)
     text = _label(cell)
+    if _LISTED.fullmatch(text):
+        return _present(re.findall("'([^']*)'", text))
     if text.startswith("[") and text.endswith("]"):
         try:
             return _present(json.loads(text))
@@ -160,39 +173,6 @@ def _label(value: Any) -> str:
     if _is_missing(value):
         return ""
     return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
-
-
-def open_lines(path: Path, encoding: str) -> Iterator[str]:
-    """Decoded lines with their ends, of a plain or a gzipped file.
-
-    Raises:
-        DataUnreadable: the file cannot be opened, or a line is in another encoding; the line is named.
-    """
-    number = 0
-    try:
-        with _opened(path) as file:
-            lines: Iterable[Any] = file
-            if encoding.lower().startswith(("utf-16", "utf-32", "utf16", "utf32")):
-                lines = io.TextIOWrapper(file, encoding=encoding, newline="")
-            for number, line in enumerate(lines, 1):
-                if isinstance(line, str):
-                    yield line
-                else:
-                    yield line.decode("utf-8" if encoding == "utf-8-sig" and number > 1 else encoding)
-    except UnicodeError as error:
-        raise DataUnreadable(
-            f"{path}, line {number}: not in {encoding} ({error}); name its encoding with --encoding, e.g. latin-1"
-        ) from error
-    except LookupError as error:
-        raise DataUnreadable(f"{error}; name one that Python knows with --encoding, e.g. utf-8 or latin-1") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataUnreadable(
-            f"cannot read {path}: {getattr(error, 'strerror', None) or error}; check the path"
-        ) from error
-
-
-def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 class _Commas(csv.excel):
@@ -215,6 +195,7 @@ def _csv(path: Path, columns: Columns, *, delimiter: str) -> Iterator[tuple[int,
             if not names:
                 names = cells
                 _check_names(path, names)
+                _check_separated(path, names, columns, delimiter)
             elif cells:
                 number += 1
                 if len(cells) != len(names):
@@ -227,9 +208,10 @@ def _csv(path: Path, columns: Columns, *, delimiter: str) -> Iterator[tuple[int,
                 yield number, dict(zip(names, cells, strict=True))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataUnreadable(
-            f"{path}, the row that begins in line {line}: {error}; close each double quote, and double those in a cell"
-        ) from error
+        mend = "close each double quote, and double those in a cell"
+        if "new-line" in str(error):  # a carriage return alone, which pandas writes as it is
+            mend = "take carriage returns (\\r) out of the cells, or end each line with a line feed"
+        raise DataUnreadable(f"{path}, the row that begins in line {line}: {error}; {mend}") from error
 
 
 def _check_unquoted(where: str, names: Sequence[str], cells: Sequence[str]) -> None:
@@ -246,6 +228,14 @@ def _check_names(path: Path, names: Iterable[str]) -> None:
         raise DataUnreadable(f"{path} has several columns {twice[0]!r}; rename all but one")
 
 
+def _check_separated(path: Path, names: Sequence[str], columns: Columns, delimiter: str) -> None:
+    """One column that is not the wanted one and holds what may separate cells: a CSV of another kind, as Excel's."""
+    if len(names) == 1 and names[0] != columns.text and (other := re.search(r"[,;\t|]", names[0])):
+        raise DataUnreadable(
+            f"{path}: {other.group()!r} stands between its cells, not {delimiter!r}; write it as CSV with commas"
+        )
+
+
 def _jsonl(path: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(open_lines(path, columns.encoding), 1):
         if not line.strip():
@@ -255,7 +245,9 @@ def _jsonl(path: Path, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]
         except (ValueError, RecursionError) as error:
             raise DataUnreadable(f"{path}, line {number}: no JSON ({error}); write one object a line") from error
         if not isinstance(record, dict):
-            raise DataUnreadable(f"{path}, line {number}: {type(record).__name__}, not an object with text and label")
+            raise DataUnreadable(
+                f"{path}, line {number}: {type(record).__name__}, not an object with text and label; write one a line"
+            )
         yield number, record
 
 
@@ -279,11 +271,15 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
     """Names of the integer labels that Hugging Face ``datasets`` keeps in a Parquet schema (its ``ClassLabel``)."""
-    features = json.loads((metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    try:
+        features = dict(json.loads((metadata or {})[b"huggingface"])["info"]["features"])
+    except (KeyError, TypeError, ValueError):  # of no set, or written by something else
+        return {}
     found: dict[str, list[str]] = {}
     for column, feature in features.items():
-        inner = feature.get("feature", feature) if isinstance(feature, dict) else {}
-        if inner.get("_type") == "ClassLabel":
+        inner = feature[0] if isinstance(feature, list) and feature else feature  # a list, as older versions write it
+        inner = inner.get("feature", inner) if isinstance(inner, dict) else {}
+        if isinstance(inner, dict) and inner.get("_type") == "ClassLabel":
             found[column] = inner["names"]
     return found
 

@@ -5,12 +5,21 @@ from typing import Any
 
 from training.reports import page, plots
 
+_LEAST_ROWS_OF_A_SLICE = 10
+
 
 def write_page(whole: dict[str, Any], path: Path) -> None:
     """Write what `training.evaluation.evaluate` returns as one page."""
     threshold = whole["bundle"]["abstain_threshold"]
     drawn = {name: _draw(name, result, threshold) for name, result in whole["results"].items()}
-    page.write(path, "evaluation.html", bundle=whole["bundle"], results=whole["results"], plots=drawn)
+    page.write(
+        path,
+        "evaluation.html",
+        bundle=whole["bundle"],
+        results=whole["results"],
+        plots=drawn,
+        least=_LEAST_ROWS_OF_A_SLICE,
+    )
 
 
 def _draw(name: str, result: dict[str, Any], threshold: float) -> dict[str, Any]:
@@ -22,9 +31,14 @@ def _draw(name: str, result: dict[str, Any], threshold: float) -> dict[str, Any]
             ece_before=result["ece_before_temperature"],
         ),
         "coverage": plots.coverage_plot(result["coverage"], f"Abstention on {name}", threshold=threshold),
-        "slices": plots.interval_plot(result["slices"], f"Slices of {name}", overall=result["accuracy"]),
+        "slices": plots.interval_plot(_large(result["slices"]), f"Slices of {name}", overall=result["accuracy"]),
         "heat": _heat(result["confusion"]),
     }
+
+
+def _large(slices: dict[str, Any]) -> dict[str, Any]:
+    """Those whose interval means something; all where none is."""
+    return {name: one for name, one in slices.items() if one["rows"] >= _LEAST_ROWS_OF_A_SLICE} or slices
 
 
 def _heat(confusion: list[list[int]]) -> list[list[tuple[int, float]]]:

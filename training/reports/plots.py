@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from schemas.emotions import EMOTIONS
 
-COLOURS = dict(zip(EMOTIONS, ("#4c78a8", "#e9b52c", "#e0679b", "#cf4b4b", "#7d62ad", "#2f9e8f"), strict=True))
+COLOURS = dict(zip(EMOTIONS, ("#4c78a8", "#b98a00", "#e0679b", "#cf4b4b", "#7d62ad", "#2f9e8f"), strict=True))
 INK, FAINT, ACCENT, WARNING = "#22303c", "#c9d3da", "#1f6f8b", "#c2541b"
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -39,6 +39,9 @@ _STYLE: Any = {
 """Settings of matplotlib for these figures alone: its global state stays as it is."""
 
 
+_NARROW_INCHES = 5
+"""Wider figures scroll in a narrow window, where their words would become too small to read."""
+_LONGEST_NAME = 32
 _P = ParamSpec("_P")
 
 
@@ -66,8 +69,9 @@ def svg(made: Figure, title: str) -> Markup:
     FigureCanvasSVG(made).print_svg(  # type: ignore[no-untyped-call]
         out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
     )
+    kind = "plot wide" if made.get_figwidth() > _NARROW_INCHES else "plot"
     element = out.getvalue()
-    element = element[element.index("<svg") :].replace("<svg ", '<svg role="img" class="plot" ', 1)
+    element = element[element.index("<svg") :].replace("<svg ", f'<svg role="img" class="{kind}" ', 1)
     start = element.index(">") + 1
     return Markup(f"{element[:start]}<title>{Markup.escape(title)}</title>{element[start:]}")  # noqa: S704 - ours
 
@@ -76,13 +80,13 @@ def svg(made: Figure, title: str) -> Markup:
 def stacked_classes(rows: Mapping[str, Mapping[str, float]], title: str) -> Markup:
     """A bar of class shares for each name, with the number of rows beside it."""
     made, axes = figure(7.2, 0.55 + 0.34 * max(1, len(rows)))
-    names = list(rows)[::-1]
+    names, places = list(rows)[::-1], range(len(rows))
     left = np.zeros(len(names))
     totals = np.asarray([max(sum(rows[name].values()), 1e-9) for name in names])
     for emotion in EMOTIONS:
         widths = np.asarray([rows[name].get(emotion, 0.0) for name in names]) / totals
-        axes.barh(names, widths, left=left, color=COLOURS[emotion], height=0.66, label=emotion)
-        for place, start, width in zip(range(len(names)), left, widths, strict=True):
+        axes.barh(places, widths, left=left, color=COLOURS[emotion], height=0.66, label=emotion)
+        for place, start, width in zip(places, left, widths, strict=True):
             if width > 0.06:
                 axes.text(start + width / 2, place, f"{100 * width:.0f}", ha="center", va="center", color="white")
         left += widths
@@ -90,6 +94,8 @@ def stacked_classes(rows: Mapping[str, Mapping[str, float]], title: str) -> Mark
         axes.text(1.01, place, f"{total:,.0f}", va="center")
     axes.set_xlim(0, 1.12)
     axes.set_xticks([])
+    axes.set_yticks(places, list(map(_short, names)))
+    axes.set_ylim(-0.6, len(names) - 0.4)
     axes.grid(visible=False)
     for side in ("bottom", "left"):
         axes.spines[side].set_visible(False)
@@ -100,16 +106,17 @@ def stacked_classes(rows: Mapping[str, Mapping[str, float]], title: str) -> Mark
 @styled
 def length_lines(lengths: Mapping[str, Mapping[str, Any]], title: str) -> Markup:
     """How many words the texts of each source have, as shares."""
-    made, axes = figure(7.2, 2.4)
+    made, axes = figure(7.2, max(2.4, 0.4 + 0.19 * len(lengths)))
     edges: Sequence[int] = max((one["edges"] for one in lengths.values()), key=len)
     labels = [f"{low}\u2013{high - 1}" for low, high in itertools.pairwise(edges[:-1])] + [f"{edges[-2]}+"]
-    for (name, one), colour in zip(lengths.items(), _cycle(len(lengths)), strict=True):
+    lines = []
+    for place, one in enumerate(lengths.values()):
         total = max(1, sum(one["texts"]))
-        axes.plot(labels, [n / total for n in one["texts"]], marker="o", ms=3.5, lw=1.6, color=colour, label=name)
+        lines += axes.plot(labels, [n / total for n in one["texts"]], ms=3.5, lw=1.6, **_line(place))
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axes.set_ylim(0)
-    axes.set_xlabel("words a text")
-    made.legend(loc="outside right upper")
+    axes.set(xlabel="words a text", ylabel="share of texts")
+    made.legend(lines, list(map(_short, lengths)), loc="outside right upper")  # a label of a line may not begin with _
     return svg(made, title)
 
 
@@ -118,24 +125,35 @@ def split_bars(rows: Mapping[str, Mapping[str, int]], title: str) -> Markup:
     """Rows of each source by split."""
     shades = {"train": ACCENT, "val": "#e3a23b", "test": "#8a4f7d", "unlabelled": FAINT}
     made, axes = figure(7.2, 0.55 + 0.34 * max(1, len(rows)))
-    names, left = list(rows)[::-1], np.zeros(len(rows))
+    names, places, left = list(rows)[::-1], range(len(rows)), np.zeros(len(rows))
     for split, colour in shades.items():
         widths = np.asarray([rows[name].get(split, 0) for name in names], float)
         if widths.any():
-            axes.barh(names, widths, left=left, color=colour, height=0.66, label=split)
+            axes.barh(places, widths, left=left, color=colour, height=0.66, label=split)
             left += widths
     for place, total in enumerate(left):
         axes.text(total + 0.01 * left.max(), place, f"{total:,.0f}", va="center")
     axes.set_xlim(0, left.max() * 1.12)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set_xlabel("rows")
+    axes.set_yticks(places, list(map(_short, names)))
+    axes.set_ylim(-0.6, len(names) - 0.4)
     axes.grid(visible=False, axis="y")
     made.legend(loc="outside upper center", ncols=4, handlelength=1)
     return svg(made, title)
 
 
-def _cycle(number: int) -> list[str]:
-    base = [ACCENT, WARNING, "#7d62ad", "#2f9e8f", "#e9b52c", "#4c78a8", "#e0679b", "#6b7a85"]
-    return [base[i % len(base)] for i in range(number)]
+def _line(place: int) -> dict[str, str]:
+    """Colour and marks of the line in this place; where the colours are used up, other marks tell the lines apart."""
+    colours = [ACCENT, WARNING, "#7d62ad", "#2f9e8f", "#e9b52c", "#4c78a8", "#e0679b", "#6b7a85"]
+    round_of, colour = divmod(place, len(colours))
+    marker, style = [("o", "-"), ("s", "--"), ("^", ":")][round_of % 3]
+    return {"color": colours[colour], "marker": marker, "ls": style}
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the plot: both ends of a long one."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 12]}\u2026{name[-11:]}"
 
 
 @styled
@@ -193,6 +211,7 @@ def interval_plot(rows: Mapping[str, Mapping[str, Any]], title: str, *, overall:
         axes.plot([low, high], [place, place], color=ACCENT, lw=2, alpha=0.55, solid_capstyle="round")
         axes.scatter([rows[name]["accuracy"]], [place], color=ACCENT, s=26, zorder=3)
     axes.set_xlim(right=min(1.01, axes.get_xlim()[1]))
+    axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_yticks(range(len(names)), [f"{name} ({rows[name]['rows']:,})" for name in names])
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axes.grid(visible=False, axis="y")

@@ -112,6 +112,24 @@ def test_a_local_folder_is_read_as_the_hub_is(tmp_path: Path) -> None:
         list(read_dataset(str(tmp_path / "empty"), Columns()))
 
 
+def test_a_copy_of_a_repository_has_the_configurations_of_the_hub(tmp_path: Path) -> None:
+    folder = tmp_path / "moods"
+    for name, text in (("split/train", "so glad"), ("split/test", "so merry"), ("unsplit/data/train", "so happy")):
+        path = folder / f"{name}-00000-of-00001.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{{"text": "{text}", "label": "joy"}}\n')
+    (folder / "dataset_infos.json").write_text('{\n "split": {}\n}')
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "train.json").write_text("{}")
+    assert [row.text for row in read_dataset(str(folder), Columns())] == ["so merry", "so glad"]
+    assert [(row.text, row.source) for row in read_dataset(f"{folder}/:unsplit", Columns())] == [("so happy", "moods")]
+    with pytest.raises(DataUnreadable, match="no configuration 'other'; it has split, unsplit"):
+        list(read_dataset(f"{folder}:other", Columns()))
+    (folder / "split").rename(folder / "divided")
+    with pytest.raises(DataUnreadable, match=r"several configurations \(divided, unsplit\): name one, .*moods:unsplit"):
+        list(read_dataset(str(folder), Columns()))
+
+
 @pytest.mark.parametrize(
     ("path", "split"),
     [

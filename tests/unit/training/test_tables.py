@@ -48,6 +48,18 @@ def test_labels_may_be_lists_or_stand_in_one_cell(tmp_path: Path) -> None:
     assert [row.labels for row in read_table(path, Columns(separator="|"))] == [("joy", "love"), None]
 
 
+def test_lists_as_pandas_writes_them_into_a_csv_are_several_labels(tmp_path: Path) -> None:
+    lists = [["joy", "love"], ["fear"], [], "['it's']"]
+    path = tmp_path / "a.csv"
+    pd.DataFrame({"text": list("wxyz"), "label": lists}).to_csv(path, index=False)
+    wanted = [("joy", "love"), ("fear",), (), ("['it's']",)]
+    assert [row.labels for row in read_table(path, Columns())] == wanted
+    pd.DataFrame({"text": list("xy"), "label": lists[:2]}).to_parquet(tmp_path / "a.parquet")
+    pd.read_parquet(tmp_path / "a.parquet").to_csv(path, index=False)  # arrays of NumPy: no commas
+    assert "['joy' 'love']" in path.read_text()
+    assert [row.labels for row in read_table(path, Columns())] == wanted[:2]
+
+
 @pytest.mark.parametrize("labels", ["[null]", '[" ", null]', '" "', "NaN", "[NaN]", '"[null]"', '" | "'])
 def test_a_missing_label_is_no_label(tmp_path: Path, labels: str) -> None:
     path = tmp_path / "a.jsonl"
@@ -83,6 +95,21 @@ def test_integer_labels_of_a_hugging_face_file_get_their_names(
 ) -> None:
     path = hugging_face(tmp_path / "a.parquet", labels)
     assert [row.labels for row in read_table(path, Columns())] == named
+
+
+def test_names_of_labels_are_read_as_older_versions_write_them_and_other_metadata_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    table = pa.table({"text": ["a"], "label": [[1]]})
+    for info, named in (
+        ({"features": {"label": [{"names": ["sadness", "joy"], "_type": "ClassLabel"}]}}, ("joy",)),
+        ({"features": ["label"]}, ("1",)),
+        ({"features": {"label": {"feature": ["ClassLabel"]}}}, ("1",)),
+        (None, ("1",)),
+    ):
+        metadata = {b"huggingface": json.dumps({"info": info}).encode()}
+        pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
+        assert [row.labels for row in read_table(tmp_path / "a.parquet", Columns())] == [named]
 
 
 @pytest.mark.parametrize("wrong", [2, -2])
@@ -171,7 +198,20 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
         ("a.jsonl", b'{"text": ' + b"[" * 99_999, "line 1: no JSON"),
         ("a.jsonl", b'{"text": ["x"], "label": "joy"}\n', "row 1, column 'text': list instead of a text"),
         ("a.jsonl", b'{"text": {"a": 1}, "label": "joy"}\n', "row 1, column 'text': dict instead of a text"),
-        ("a.jsonl", b"[1]\n", "line 1: list, not an object"),
+        ("a.jsonl", b"[1]\n", "line 1: list, not an object with text and label; write one a line"),
+        ("a.csv", b"text;label\nso fine;joy\n", "a.csv: ';' stands between its cells, not ','"),
+        (
+            "a.csv",
+            b"text,label\nso\rfine,joy\n",
+            r"begins in line 2: .*; take carriage returns \(\\r\) out of the cells",
+        ),
+        ("a.csv", b"x" * 9999 + b",joy\nso fine,fear\n", r"no column 'text'; it has x{200}\.\.\.: name"),
+        (
+            "a.csv",
+            gzip.compress(b"text,label\nx,joy\n"),
+            "line 1: not in utf-8.*it is gzipped, so let its name end in .gz",
+        ),
+        ("a.csv", "text,label\nx,joy\n".encode("utf-16"), "line 1: not in utf-8.*: --encoding utf-16"),
         ("a.parquet", b"not parquet", "as Parquet"),
         ("a.csv.gz", b"not gzip", "cannot read"),
         ("a.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 99, "cannot read"),
