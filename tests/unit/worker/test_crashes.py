@@ -190,6 +190,48 @@ def test_a_batch_with_a_suspect_is_labelled_while_no_other_is(tmp_path: Path, en
     assert together.most_inside == 1
 
 
+class StepByStep:
+    """A label function that tells who came in, in their order, and lets each go when told to."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.entered: list[Place] = []
+        self.changed = threading.Condition()
+        self.let_go = {place: threading.Event() for place in places}
+
+    def __call__(
+        self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
+    ) -> list[Outcome]:
+        place = (records[0].partition, records[0].offset)
+        with self.changed:
+            self.entered.append(place)
+            self.changed.notify_all()
+        assert self.let_go[place].wait(30)
+        return label_batch(records, engine, rules, published)
+
+    def have_entered(self, *places: Place, within_s: float = 30) -> bool:
+        with self.changed:
+            return self.changed.wait_for(lambda: self.entered == list(places), within_s)
+
+
+def test_of_two_batches_with_suspects_one_is_done_before_the_other_begins(tmp_path: Path, engine: Engine) -> None:
+    for _ in range(ALONE_AFTER):
+        assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
+    step = StepByStep(BATCH)
+    journal = CrashJournal(tmp_path, TOPIC, step)
+    with ThreadPoolExecutor(2) as threads:
+        work = [threads.submit(journal.label, [record(0, 5), record(0, 6)], engine, Rules(), {})]
+        assert step.have_entered((0, 5))
+        work.append(threads.submit(journal.label, [record(1, 9)], engine, Rules(), {}))
+        assert not step.have_entered((0, 5), (1, 9), within_s=0.3)
+        step.let_go[0, 5].set()
+        assert step.have_entered((0, 5), (0, 6))
+        for place in BATCH:
+            step.let_go[place].set()
+        for one in work:
+            one.result(30)
+    assert step.entered == [(0, 5), (0, 6), (1, 9)]
+
+
 def test_suspects_whose_partition_is_another_worker_s_now_slow_nothing_down(tmp_path: Path, engine: Engine) -> None:
     assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
     together = Together()
