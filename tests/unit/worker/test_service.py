@@ -28,9 +28,13 @@ def test_brokers_that_went_away_since_they_were_asked_are_named_in_one_line(tmp_
         asyncio.run(start())
 
 
+async def _takes_everything(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
 def test_brokers_that_say_nothing_keep_no_worker_from_stopping_while_it_starts(tmp_path: Path) -> None:
     async def start() -> bool:
-        silent = await asyncio.start_server(lambda reader, _: asyncio.wait_for(reader.read(), 60), "127.0.0.1", 0)
+        silent = await asyncio.start_server(_takes_everything, "127.0.0.1", 0)
         kafka = KafkaSettings(bootstrap_servers="127.0.0.1:{1}".format(*silent.sockets[0].getsockname()))
         app, stopping = EmotionApp(kafka, WorkerSettings(data_dir=tmp_path), 1, Metrics()), asyncio.Event()
         asyncio.get_running_loop().call_later(0.5, stopping.set)
