@@ -51,7 +51,6 @@ class EmotionApp(faust.App):
             worker.app_id,
             broker=[f"kafka://{server}" for server in kafka.servers],
             broker_credentials=_credentials(kafka),
-            datadir=str(worker.data_dir / "faust"),
             store="memory://",
             web_enabled=False,
             topic_allow_declare=False,
@@ -154,6 +153,9 @@ class EmotionApp(faust.App):
         self.progress.dead_generation = None
         super().on_rebalance_end()
         self.exact_consumer.resume_deferred()
+
+    def _create_directories(self) -> None:
+        """Nothing: the table is in memory, so a data folder that cannot be written must not end the worker."""
 
     def _new_transport(self) -> TransportT:
         return ExactTransport(self.conf.broker_consumer, cast("AppT", self))

@@ -202,8 +202,9 @@ class CrashJournal:
 
     def _give_up(self, error: OSError) -> None:
         log.warning(
-            "the data folder cannot be written: a tweet that kills the worker would not be recognised",
-            folder=str(self._folder),
+            "the data folder cannot be written: a tweet that kills the worker would not be recognised; name another "
+            "with --data-dir",
+            folder=str(self._folder.absolute()),
             reason=error.strerror,
         )
         self.close()

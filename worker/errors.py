@@ -14,7 +14,7 @@ class BrokerUnreachable(WorkerError):
 
 
 class BrokerRefused(WorkerError):
-    """A broker answers, but does not let us in, or we do not trust it."""
+    """A broker answers, but does not let us in or gives us too few rights, or we do not trust it."""
 
     exit_code = 77
 
@@ -27,6 +27,12 @@ class TopicsUnfit(WorkerError):
 
 class CannotListen(WorkerError):
     """The HTTP server cannot have its address or port."""
+
+    exit_code = 73
+
+
+class DataFolderTaken(WorkerError):
+    """Another worker uses the data folder."""
 
     exit_code = 73
 

@@ -125,7 +125,7 @@ class Follower:
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the documented name
                 self._unread.discard(partition)
-            else:
+            elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # of a group that nobody joins
                 log.warning("changelog cannot be read", partition=partition, reason=error.str())
             return
         value = message.value()
@@ -219,8 +219,7 @@ class Follower:
         """The counts of the window that ends with the bucket of ``as_of`` (default: now).
 
         Raises:
-            ValueError: the moment is still to come.
-            OverflowError: it is too long ago to be written down.
+            ValueError: the moment is still to come, or the window begins before the year 1.
         """
         now_s = self._clock()
         moment_s = now_s if as_of is None else as_of.timestamp()

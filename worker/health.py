@@ -8,6 +8,8 @@ from worker.app import EmotionApp
 from worker.follower import Follower
 
 STUCK_EXIT_CODE = 70
+_STOOD_STILL_S = 5.0
+"""The watchdog looks every second: who did not look for so long stood still (SIGSTOP, a suspended machine)."""
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class Health:
     follower: Follower | None = None
     engine_loaded: bool = False
     _last_idle_at: float = field(default_factory=time.monotonic, init=False)
+    _looked_at: float = field(default_factory=time.monotonic, init=False)
 
     def missing(self) -> list[str]:
         """What still keeps the worker from being ready; empty when it is."""
@@ -35,16 +38,20 @@ class Health:
         """Seconds without progress though there is work; 0 while positions move, or nothing lags or is in flight.
 
         They begin when the last look found nothing to do, however long nothing came before: the watchdog looks every
-        second.
+        second. While the whole process stood still nothing could move, so they begin anew after it.
         """
+        now = time.monotonic()
+        if now - self._looked_at > _STOOD_STILL_S:
+            self._last_idle_at = now
+        self._looked_at = now
         if self.app is None or self.follower is None:
             return 0.0
         settled = not self.app.rebalancing and self.app.tables.actives_ready
         progress = self.app.progress
         if settled and progress.is_idle and _lag(progress.expected, self.follower.ends) == 0:
-            self._last_idle_at = time.monotonic()
+            self._last_idle_at = now
             return 0.0
-        return time.monotonic() - max(progress.moved_at, self._last_idle_at)
+        return max(0.0, now - max(progress.moved_at, self._last_idle_at))
 
     def is_stuck(self) -> bool:
         """Whether a restart is due."""

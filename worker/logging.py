@@ -5,6 +5,7 @@ import sys
 
 import structlog
 
+from worker.errors import WorkerError
 from worker.settings import WorkerSettings
 
 _CHATTY = (
@@ -51,8 +52,18 @@ def configure_logging(settings: WorkerSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
+    handler.addFilter(_without_needless_traceback)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _without_needless_traceback(record: logging.LogRecord) -> bool:
+    """Errors of ours and of Kafka say in their one line what is wrong; where in Faust they were raised helps nobody."""
+    from aiokafka.errors import KafkaError  # noqa: PLC0415 - help must stay quick
+
+    if record.exc_info and isinstance(record.exc_info[1], WorkerError | KafkaError):
+        record.exc_info = None
+    return True

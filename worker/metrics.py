@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from schemas.counts import PartitionProgress
+from schemas.dead_letter import Reason
 from schemas.emotions import EMOTIONS
 from worker.records import Outcome
 
@@ -51,6 +52,8 @@ class Metrics:
         self._agreed = Counter("shadow_agreed", "Those of them that got the same label.", ["label"], **ours)
         for label in EMOTIONS:
             self._tweets.labels(label)
+        for reason in Reason:  # a counter that begins with its first letter hides that one from rate()
+            self._dead.labels(reason)
 
     def bundle(self, name: str, version: str, precision: str) -> None:
         """Note which bundle labels from now on, and in which precision."""

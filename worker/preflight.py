@@ -52,7 +52,7 @@ def wait_for_broker(kafka: KafkaSettings, pause: Callable[[float], object] = tim
         except KafkaException as error:
             reason = error.args[0].str()
         admin.poll(0)
-        refusals.check(kafka)
+        reason = refusals.check(kafka) or reason
         pause_s = min(pause_s, deadline - time.monotonic())
         if pause_s <= 0:
             raise BrokerUnreachable(
@@ -65,10 +65,10 @@ def wait_for_broker(kafka: KafkaSettings, pause: Callable[[float], object] = tim
 
 
 class _Refusals:
-    """What librdkafka says of failed log-ins and handshakes."""
+    """What librdkafka says of failed connections, log-ins and handshakes."""
 
     def __init__(self) -> None:
-        self._login = self._handshake = ""
+        self._login = self._handshake = self._connection = ""
         self._failed_handshakes = 0
 
     def note(self, error: KafkaError) -> None:
@@ -76,9 +76,11 @@ class _Refusals:
             self._login = error.str()
         elif error.code() == KafkaError._SSL or _TLS_ALERT in error.str():  # noqa: SLF001 - as above
             self._handshake = error.str()
+        elif error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - as above
+            self._connection = error.str()
 
-    def check(self, kafka: KafkaSettings) -> None:
-        """Judge one attempt.
+    def check(self, kafka: KafkaSettings) -> str:
+        """Judge one attempt; returns why the last connection failed, as far as it is known.
 
         Raises:
             BrokerRefused: another attempt would end the same way.
@@ -95,18 +97,21 @@ class _Refusals:
                 f"no TLS connection to {kafka.bootstrap_servers} ({handshake}); check KAFKA_SSL_CA_FILE, "
                 "KAFKA_SSL_CERTIFICATE_FILE, KAFKA_SSL_KEY_FILE and KAFKA_SECURITY_PROTOCOL"
             )
+        return self._connection
 
 
 def partitions_of(kafka: KafkaSettings, topic: str) -> list[int]:
     """The partitions of a topic.
 
     Raises:
-        TopicsUnfit: there is no such topic.
+        TopicsUnfit: there is no such topic, or we may not know of it.
         BrokerUnreachable, BrokerRefused, SecretUnreadable: as `wait_for_broker`.
     """
     found = wait_for_broker(kafka).topics.get(topic)
     if found is None:
-        raise TopicsUnfit(f"no topic {topic}; create it with `python -m worker topics`")
+        raise TopicsUnfit(
+            f"no topic {topic}, or none that we have a right to; create it with `python -m worker topics`"
+        )
     return list(found.partitions)
 
 

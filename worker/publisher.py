@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from worker.errors import PublishFailed
+from worker.errors import BrokerRefused, PublishFailed
+from worker.rights import WHERE_TOLD
 
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
@@ -53,12 +54,16 @@ class Publisher:
 
         Raises:
             PublishFailed: at least one record was refused or not confirmed in time. Others may have been written.
+            BrokerRefused: the same, for want of the right to write.
         """
         failures: list[str] = []
+        forbidden: set[str] = set()
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is not None:
                 failures.append(f"{message.topic()}[{message.partition()}]: {error.str()}")
+                if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    forbidden.add(str(message.topic()))
 
         for record in records:
             try:
@@ -68,6 +73,8 @@ class Publisher:
             except KafkaException as error:
                 failures.append(f"{record.topic}[{record.partition}]: {error.args[0].str()}")
         remaining = self._producer.flush(self._timeout_s + 5)
+        if forbidden:
+            raise BrokerRefused(f"no right to Write on {', '.join(sorted(forbidden))}; {WHERE_TOLD}")
         if failures or remaining:
             reason = failures[0] if failures else "no answer from the brokers"
             raise PublishFailed(f"{len(failures) + remaining} of {len(records)} records not confirmed; first: {reason}")

@@ -13,13 +13,14 @@ from typing import Any
 
 import structlog
 import uvloop
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from faust.types import StreamT
 
 from worker.agent import ScoreAgent
 from worker.app import EmotionApp
 from worker.clock import SteadyClock
-from worker.errors import BrokerUnreachable, WorkerError
+from worker.data_folder import owned
+from worker.errors import BrokerRefused, BrokerUnreachable, WorkerError
 from worker.follower import Follower
 from worker.health import STUCK_EXIT_CODE, Health
 from worker.inference.cache import cached
@@ -27,6 +28,7 @@ from worker.inference.engine import Engine, load_engine
 from worker.metrics import Metrics
 from worker.preflight import check_topics, wait_for_broker
 from worker.publisher import Publisher
+from worker.rights import check_rights
 from worker.serving import Serving
 from worker.settings import KafkaSettings, WorkerSettings
 from worker.shadow import Shadow, Shadowed
@@ -44,7 +46,7 @@ def run_worker(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[...,
     Raises:
         WorkerError, InferenceError: the worker cannot start; the message says what to do.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with owned(worker.data_dir), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(kafka, worker, load))
 
 
@@ -61,6 +63,7 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
+    asyncio.get_running_loop().set_exception_handler(_tell_of_lost)
     health, clock = Health(worker.stuck_s), SteadyClock()
     web = WebSide(worker, health, metrics := Metrics())
     runner = await web.start()
@@ -71,6 +74,7 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
             metadata = await asyncio.to_thread(wait_for_broker, kafka, pause)
         except InterruptedError:
             return 0
+        await asyncio.to_thread(check_rights, kafka, worker)
         partitions = check_topics(metadata, kafka, worker)
         async with _following(Follower(kafka, worker, partitions, clock), stopping) as health.follower:
             app = health.app = EmotionApp(kafka, worker, partitions, metrics, clock)
@@ -147,25 +151,41 @@ async def _label_stream(
         await agent.run(stream)
 
     app.agent(raw, name="score")(score)
-    await _start(app, kafka)
-    log.info("worker started", brokers=kafka.bootstrap_servers, raw=kafka.raw_topic, http_port=worker.http_port)
-    await app.wait_for_stopped(stopping.wait())
-    return await _stop(app, agent, worker)
+    if await _start(app, kafka, stopping, worker.drain_s):
+        log.info("worker started", brokers=kafka.bootstrap_servers, raw=kafka.raw_topic, http_port=worker.http_port)
+        await app.wait_for_stopped(stopping.wait())
+    return await _stop(app, agent, worker, told=stopping.is_set())
 
 
-async def _start(app: EmotionApp, kafka: KafkaSettings) -> None:
+async def _start(app: EmotionApp, kafka: KafkaSettings, stopping: asyncio.Event, bound_s: float) -> bool:
+    """Start the app; False if it was told to stop meanwhile and had not started ``bound_s`` later.
+
+    Raises:
+        BrokerUnreachable: the brokers went away.
+    """
+    starting, told = asyncio.create_task(app.start()), asyncio.create_task(stopping.wait())
+    await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
     try:
-        await app.start()
+        await asyncio.wait_for(starting, bound_s)
+    except TimeoutError:
+        return False
     except KafkaError as error:
         raise BrokerUnreachable(
             f"the brokers at {kafka.bootstrap_servers} answered and went away while the worker started ({error}); "
             "start it again when they are back"
         ) from error
+    return True
 
 
-async def _stop(app: EmotionApp, agent: ScoreAgent, worker: WorkerSettings) -> int:
+async def _stop(app: EmotionApp, agent: ScoreAgent, worker: WorkerSettings, *, told: bool) -> int:
     crash = app.crash_reason
-    if crash is None:
+    if crash is not None:
+        reason = str(crash) if isinstance(crash, WorkerError) else repr(crash)
+        log.error("crashed; the unacknowledged batch will be read again", reason=reason)
+    elif not told:
+        log.error("the stream ended by itself; what is unacknowledged will be read again")
+    else:
         log.info("stopping: draining the batch in flight")
         app.consumer.stop_flow()
         try:
@@ -174,18 +194,35 @@ async def _stop(app: EmotionApp, agent: ScoreAgent, worker: WorkerSettings) -> i
                 await app.consumer.commit()
         except TimeoutError:
             log.warning("what is in flight did not end in time; it will be read again", bound_s=worker.drain_s)
-        code = 0
-    else:
-        log.error("crashed; the unacknowledged batch will be read again", reason=repr(crash))
-        code = crash.exit_code if isinstance(crash, WorkerError) else CRASHED_EXIT_CODE
-    with contextlib.suppress(asyncio.TimeoutError):
+    code = _exit_code(crash, told=told)
+    try:
         await asyncio.wait_for(app.stop(), worker.drain_s)
+    except TimeoutError:
+        log.warning("the connections did not end in time", bound_s=worker.drain_s)
+    except Exception as error:  # noqa: BLE001 - the parts of a crashed app may not end well; the reason was told
+        log.debug("could not be ended", reason=repr(error))
     if not await agent.close(worker.delivery_timeout_s):
         log.critical("a batch does not end: leaving", bound_s=worker.delivery_timeout_s)
         _print_stacks()
         os._exit(code)  # Python would wait for the thread
     log.info("stopped")
     return code
+
+
+def _exit_code(crash: BaseException | None, *, told: bool) -> int:
+    if crash is None:
+        return 0 if told else CRASHED_EXIT_CODE
+    if isinstance(crash, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
+        return BrokerRefused.exit_code
+    return crash.exit_code if isinstance(crash, WorkerError) else CRASHED_EXIT_CODE
+
+
+def _tell_of_lost(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What asyncio says of errors that nobody waited for, but for those which are a crash's reason and told as such."""
+    if isinstance(context.get("exception"), WorkerError | KafkaError):
+        log.debug("nobody waited for", what=context["message"], reason=repr(context["exception"]))
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _watch(health: Health) -> None:

@@ -90,7 +90,7 @@ class WebSide:
             return _json({"error": "the brokers have not answered yet"}, status=503)
         try:
             answer = follower.window(*_parse_question(request.query, self.settings.retention_s))
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             return _json({"error": str(error)}, status=400)
         return web.Response(body=answer.model_dump_json().encode(), content_type="application/json")
 

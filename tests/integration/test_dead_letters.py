@@ -209,6 +209,9 @@ def test_what_stands_before_the_torn_end_of_a_file_is_confirmed_and_counted(stre
 def test_a_redrive_needs_to_be_told_which(stream: Stream) -> None:
     command = [sys.executable, "-m", "worker", "dead", "redrive", "--yes"]
     assert subprocess.run(command, env=stream.environment(), capture_output=True, check=False).returncode == 2
+    command += ["--id", "none", "--reason", "not_json"]
+    told = subprocess.run(command, env=stream.environment(), capture_output=True, check=False, text=True)
+    assert told.stderr == f"Error: no dead letter none of not_json on {stream.kafka.dead_topic}\n"
 
 
 assert PARTITIONS == 4, "offsets in these tests are counted on four partitions"

@@ -80,7 +80,8 @@ def redrive(
         raise click.UsageError("say which letters: --id, --reason or --all")
     letters = {letter.id: letter for letter in _letters(kafka, reasons) if not ids or letter.id in ids}
     if absent := sorted(set(ids) - set(letters)):
-        raise click.ClickException(f"no dead letter {', '.join(absent)} on {kafka.dead_topic}")
+        of_these = " of " + ", ".join(reasons) if reasons else ""
+        raise click.ClickException(f"no dead letter {', '.join(absent)}{of_these} on {kafka.dead_topic}")
     before = set() if again else _redriven(kafka, letters)
     wanted = [letter for letter in letters.values() if letter.id not in before]
     click.echo(f"{len(wanted)} to send back, {len(before)} were sent back before")

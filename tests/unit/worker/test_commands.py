@@ -114,6 +114,23 @@ def test_label_takes_what_is_not_utf8() -> None:
     assert json.loads(result.stdout)["text"] == "caf\ufffd makes me happy"
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "empty_text"), (" \t", "empty_text"), ("!!! 1 2", "no_words"), ("so happy", "text_too_long")],
+)
+def test_label_says_which_texts_the_worker_would_make_dead_letters_of(text: str, reason: str) -> None:
+    words = ["label", text, *(["--max-text-chars", "7"] if reason == "text_too_long" else [])]
+    assert f"a dead letter ({reason})" in CliRunner().invoke(main, words).stdout
+    answer = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
+    assert (answer["reason"], "label" in answer) == (reason, False)
+
+
+def test_label_hands_a_terminal_nothing_that_it_would_obey() -> None:
+    told = CliRunner().invoke(main, ["label", "-"], input=b"\x1b[2Jso happy\x07\x9b31m \xe2\x80\xae\n").stdout
+    assert "so happy" in told
+    assert all(character.isprintable() or character == "\n" for character in told)
+
+
 def test_a_token_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["counts", "--once", "--http-token-file", str(tmp_path / "none")])
     assert result.exit_code == 1

@@ -1,8 +1,6 @@
 """A tweet that kills the process: what a worker concludes from the note that the last one left."""
 
-import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,62 +8,16 @@ import orjson
 import pytest
 
 from schemas.dead_letter import DeadLetter, Reason
+from tests.crashing import BATCH, TOPIC, Worker, record
 from worker.crashes import ALONE_AFTER, DEAD_AFTER, CrashJournal, Place
 from worker.inference.engine import Engine, load_engine
 from worker.labelling import Rules, label_batch
 from worker.records import Counted, Outcome, RawRecord
 
-TOPIC = "raw"
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing that runs after it may have an effect on the folder."""
-
 
 @pytest.fixture(scope="module")
 def engine(tiny_bundle: Path) -> Engine:
     return load_engine(tiny_bundle, threads=1)
-
-
-def record(partition: int, offset: int) -> RawRecord:
-    return RawRecord(TOPIC, partition, offset, None, b"so happy", (), 1_800_000_000.0)
-
-
-class Worker:
-    """One process on a folder: labels batches until a poison tweet ends it."""
-
-    def __init__(self, folder: Path, engine: Engine, poison: set[Place]) -> None:
-        self.batches: list[list[Place]] = []
-        self._folder, self._engine, self._poison = folder, engine, poison
-        self._note = folder / "labelling.json"
-        self.moves = 0
-        self.journal = CrashJournal(folder, TOPIC, self._label, moved=self._moved)
-
-    def _moved(self) -> None:
-        self.moves += 1
-
-    def _label(
-        self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
-    ) -> list[Outcome]:
-        places = [(one.partition, one.offset) for one in records]
-        self.batches.append(places)
-        if self._poison & set(places):
-            self.left_behind = self._note.read_bytes()
-            raise Killed
-        return label_batch(records, engine, rules, published)
-
-    def work(self, *places: Place, published: Mapping[Place, Counted] | None = None) -> list[Outcome] | None:
-        """None where the process dies."""
-        try:
-            records = [record(*place) for place in places]
-            return self.journal.label(records, self._engine, Rules(), published or {})
-        except Killed:
-            self.journal.close()
-            self._note.write_bytes(self.left_behind)
-            return None
-
-
-BATCH: tuple[Place, ...] = ((0, 5), (0, 6), (1, 9), (0, 7), (1, 10))
 
 
 def test_a_poison_tweet_is_alone_after_two_crashes_and_a_dead_letter_after_three(
@@ -119,91 +71,6 @@ def test_a_letter_that_was_published_before_the_crash_is_not_written_again(tmp_p
     outcomes = Worker(tmp_path, engine, set()).work((0, 5), published=published)
     assert outcomes is not None
     assert outcomes[0].value is None
-
-
-class Together:
-    """A label function for several threads: tells who is in it, and lets nobody go before it is told to."""
-
-    def __init__(self) -> None:
-        self.inside: set[Place] = set()
-        self.most_inside = 0
-        self.changed, self.let_go = threading.Condition(), threading.Event()
-
-    def __call__(
-        self, records: Sequence[RawRecord], engine: Engine, rules: Rules, published: Mapping[Place, Counted]
-    ) -> list[Outcome]:
-        with self.changed:
-            self.inside |= {(one.partition, one.offset) for one in records}
-            self.most_inside = max(self.most_inside, len(self.inside))
-            self.changed.notify_all()
-        self.let_go.wait(30)
-        with self.changed:
-            self.inside -= {(one.partition, one.offset) for one in records}
-        return label_batch(records, engine, rules, published)
-
-    def wait_for(self, places: int) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.inside) == places, 30)
-
-
-def test_all_that_is_labelled_at_once_is_noted(tmp_path: Path, engine: Engine) -> None:
-    together = Together()
-    journal = CrashJournal(tmp_path, TOPIC, together)
-    with ThreadPoolExecutor(2) as threads:
-        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in BATCH[:2]]
-        together.wait_for(2)
-        left_behind = (tmp_path / "labelling.json").read_bytes()
-        together.let_go.set()
-        for one in work:
-            one.result(30)
-    assert Worker(tmp_path, engine, set()).journal._crashes == {}
-    (tmp_path / "labelling.json").write_bytes(left_behind)
-    assert Worker(tmp_path, engine, set()).journal._crashes == dict.fromkeys(BATCH[:2], 1)
-
-
-def label_at_once(journal: CrashJournal, together: Together, engine: Engine) -> None:
-    """Two batches that hold no suspect; fails if one waits for the other."""
-    with ThreadPoolExecutor(2) as threads:
-        work = [threads.submit(journal.label, [record(*place)], engine, Rules(), {}) for place in ((3, 1), (3, 2))]
-        together.wait_for(2)
-        together.let_go.set()
-        for one in work:
-            one.result(30)
-
-
-@pytest.mark.parametrize("first", [(0, 5), (3, 1)], ids=["the suspect first", "the other first"])
-def test_a_batch_with_a_suspect_is_labelled_while_no_other_is(tmp_path: Path, engine: Engine, first: Place) -> None:
-    for _ in range(ALONE_AFTER):
-        assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
-    together = Together()
-    journal = CrashJournal(tmp_path, TOPIC, together)
-    second = (3, 1) if first == (0, 5) else (0, 5)
-    with ThreadPoolExecutor(2) as threads:
-        work = [threads.submit(journal.label, [record(*first)], engine, Rules(), {})]
-        together.wait_for(1)
-        work.append(threads.submit(journal.label, [record(*second)], engine, Rules(), {}))
-        with together.changed:
-            assert not together.changed.wait_for(lambda: len(together.inside) == 2, 0.3)
-        together.let_go.set()
-        for one in work:
-            one.result(30)
-    assert together.most_inside == 1
-
-
-def test_suspects_whose_partition_is_another_worker_s_now_slow_nothing_down(tmp_path: Path, engine: Engine) -> None:
-    assert Worker(tmp_path, engine, {(0, 5)}).work(*BATCH) is None
-    together = Together()
-    journal = CrashJournal(tmp_path, TOPIC, together)
-    label_at_once(journal, together, engine)
-
-
-def test_once_the_guilty_one_is_known_other_batches_are_labelled_at_once_again(tmp_path: Path, engine: Engine) -> None:
-    for _ in range(DEAD_AFTER):
-        assert Worker(tmp_path, engine, {(0, 5)}).work((0, 5)) is None
-    together = Together()
-    journal = CrashJournal(tmp_path, TOPIC, together)
-    assert journal._guilty == {(0, 5)}
-    label_at_once(journal, together, engine)
 
 
 def test_an_error_that_is_no_crash_leaves_no_note(tmp_path: Path, engine: Engine) -> None:

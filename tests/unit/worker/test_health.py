@@ -65,6 +65,19 @@ def test_a_worker_that_had_nothing_to_do_for_long_is_not_stuck_when_something_co
     assert health.is_stuck()
 
 
+def test_a_process_that_stood_still_as_a_whole_is_not_stuck(app: EmotionApp) -> None:
+    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
+    assert health.follower is not None
+    health.follower.ends.update({0: 12})
+    settle(app)
+    app.progress.moved_at -= 3600
+    health._last_idle_at -= 3600
+    health._looked_at -= 3600
+    assert health.stuck_for_s() == 0
+    health._last_idle_at -= 61
+    assert health.is_stuck(), "it goes on as if it had begun to wait when it woke"
+
+
 def test_a_batch_that_never_ends_is_work_though_no_record_waits(app: EmotionApp) -> None:
     health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
     assert health.follower is not None

@@ -1,4 +1,5 @@
 from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.counts import PartitionProgress
 from schemas.dead_letter import Reason
@@ -35,6 +36,20 @@ def test_only_the_bundle_that_labels_now_is_told() -> None:
         metrics.bundle("tiny", version, "fp32")
     told = [line for line in lines(metrics) if line.startswith("tweet_emotions_bundle{")]
     assert told == ['tweet_emotions_bundle{name="tiny",precision="fp32",version="2"} 1.0']
+
+
+def test_what_can_be_counted_is_there_from_the_start_and_of_a_bounded_number() -> None:
+    families = {
+        family.name: family for family in text_string_to_metric_families(generate_latest(Metrics().registry).decode())
+    }
+    letters = families["tweet_emotions_dead_lettered"]
+    assert letters.type == "counter"
+    assert {(sample.name, sample.labels["reason"], sample.value) for sample in letters.samples} == {
+        ("tweet_emotions_dead_lettered_total", reason.value, 0.0) for reason in Reason
+    }
+    assert all(family.documentation for family in families.values())
+    for name, family in families.items():
+        assert family.type != "histogram" or name.endswith(("_seconds", "_tweets")), "a unit in each name"
 
 
 def test_a_lag_that_is_not_known_any_more_is_no_number() -> None:

@@ -18,6 +18,14 @@ def test_a_broker_has_all_of_the_time_that_it_was_given() -> None:
     assert time.monotonic() - started >= 1.2
 
 
+@pytest.mark.parametrize(
+    ("servers", "reason"), [("127.0.0.1:1", "Connection refused"), ("nobody.invalid:9092", "Failed to resolve")]
+)
+def test_why_there_is_no_connection_is_told(servers: str, reason: str) -> None:
+    with pytest.raises(BrokerUnreachable, match=reason):
+        wait_for_broker(KafkaSettings(bootstrap_servers=servers, broker_timeout_s=2.5))
+
+
 @pytest.mark.parametrize(("told", "known"), [(Uuid(0, 0), None), (Uuid(1, 2), "AAAAAAAAAAEAAAAAAAAAAg")])
 def test_a_broker_without_ids_of_topics_tells_none(
     told: Uuid, known: str | None, monkeypatch: pytest.MonkeyPatch

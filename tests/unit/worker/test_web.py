@@ -91,6 +91,21 @@ def test_a_question_that_cannot_be_answered_is_told_as_such(question: str, code:
     assert status(WorkerSettings(http_port=0), "GET", f"/counts?{question}", health=health) == code
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "at=9999-12-31T23:59:59.999999-23:59",
+        "at=0001-01-01T00:00:00%2B23:59",
+        "at=0001-01-01&window=999999999h",
+        "window=999999999.999h",
+    ],
+)
+def test_moments_that_no_calendar_holds_are_told_as_such(question: str) -> None:
+    settings = WorkerSettings(http_port=0, retention_s=1e300)
+    health = Health(60.0, follower=Follower(KAFKA, settings, 4))
+    assert status(settings, "GET", f"/counts?{question}", health=health) == 400
+
+
 def test_a_worker_that_is_stuck_says_so_and_how_much_waits(app: EmotionApp) -> None:
     health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
     assert health.follower is not None
