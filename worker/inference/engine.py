@@ -131,7 +131,7 @@ def load_engine(
     except Exception as error:  # each library has its own for what it does not know
         made_with = ", ".join(f"{name} {version}" for name, version in bundle.manifest.libraries.items())
         raise BundleUnfit(
-            f"{folder}: graph or tokenizer cannot be loaded ({str(error).partition(chr(10))[0]}); it was made with "
+            f"{folder}: graph or tokenizer cannot be loaded ({' '.join(str(error).split())}); it was made with "
             f"{made_with or 'other libraries'}: install those, or export it again"
         ) from error
     if check_golden:
