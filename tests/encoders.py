@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from click.testing import CliRunner
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 from tokenizers.processors import TemplateProcessing
@@ -19,6 +20,7 @@ from transformers import (
 )
 
 from schemas.emotions import EMOTIONS
+from training.__main__ import main
 from training.student import write_student
 
 WORDS = {
@@ -35,13 +37,18 @@ UNUSED = ["##ing", "zebra", "q", "##q"]
 _ALL = [*FILLER, *(word for words in WORDS.values() for word in words), *UNUSED]
 
 
-def build_bert(folder: Path, layers: int = 2) -> Any:
+def build_bert(folder: Path, layers: int = 2, **others: Any) -> Any:
     """A random BERT with a vocabulary of its own; the classifier's rows hold no piece of `UNUSED`."""
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *_ALL]
     _tokenizer(pieces, unknown="[UNK]", padding="[PAD]", first="[CLS]", last="[SEP]").save_pretrained(folder)
     torch.manual_seed(3)
     config = BertConfig(
-        vocab_size=len(pieces), hidden_size=32, intermediate_size=64, num_hidden_layers=layers, num_attention_heads=2
+        vocab_size=len(pieces),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        **others,
     )
     model = AutoModel.from_config(config).eval()  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
@@ -113,3 +120,14 @@ def write_rows(path: Path, rows: int = 1200) -> None:
             label = EMOTIONS[number % 6]
             words = [*random.choice(FILLER, 4), random.choice(WORDS[label]), *random.choice(FILLER, 3)]
             file.write(json.dumps({"text": " ".join(words), "label": label}) + "\n")
+
+
+def prepared(folder: Path, rows: int = 300, unclear: int = 60) -> Path:
+    """A folder of own rows that `prepare` took, ``unclear`` of them without a label."""
+    folder.mkdir()
+    write_rows(folder / "own.jsonl", rows)
+    with (folder / "own.jsonl").open("a") as file:
+        file.writelines(json.dumps({"text": f"at {n} o clock", "labels": []}) + "\n" for n in range(unclear))
+    result = CliRunner().invoke(main, ["prepare", "--rows", str(folder / "own.jsonl"), "--out", str(folder)])
+    assert result.exit_code == 0, result.output
+    return folder

@@ -1,5 +1,6 @@
 """From a finished run to a bundle."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,7 @@ def export_run(
             return export(candidate, rows, bundle, bundle_version=bundle_version)
         except ExportRefused as refusal:
             refusals.append(str(refusal))
+            print(refusal, file=sys.stderr)  # noqa: T201 - why a bundle is larger or slower than hoped for
     raise ExportRefused("; ".join(refusals))
 
 
@@ -82,16 +84,18 @@ def _encoders(
             "(`distill`), export that one"
         )
     sizes, config = EncoderSettings(**made["sizes"]), model.encoder.config
-    ids = encode(tokenizer, list(validation_rows(rows)["cleaned"]), sizes.max_tokens)
-    logits = predict_logits(model, ids, dtype=torch.float32)
     weights, words = encoder_weights(model.encoder, model.head), tokenizer.backend_tokenizer
+    max_tokens = min(sizes.max_tokens, len(weights.positions))
+    ids = encode(tokenizer, list(validation_rows(rows)["cleaned"]), max_tokens)
+    logits = predict_logits(model, ids, dtype=torch.float32)
     learned = rows.loc[rows["split"] == "train", "cleaned"]
     sample = learned.sample(min(TYPICAL_TEXTS, len(learned)), random_state=sizes.seed)
-    typical = encode(tokenizer, list(sample), sizes.max_tokens)
+    typical = encode(tokenizer, list(sample), max_tokens)
     if frequent is not None:
         words, left = prune(words, learned, frequent)
         weights = replace(weights, words=weights.words[left])
         typical = [np.searchsorted(left, text).tolist() for text in typical]
+        made = {**made, "pruned": frequent}
     for precision in precision_candidates(cpu_flags()):
         kept, activations = precision
         yield Candidate(
@@ -99,7 +103,7 @@ def _encoders(
             kind="distilbert" if config.model_type == "distilbert" else "encoder",
             base_model=short_name(str(made["base"])),
             precision=kept,
-            max_tokens=sizes.max_tokens,
+            max_tokens=max_tokens,
             architecture={
                 "pooling": weights.pooling,
                 "hidden_size": config.hidden_size,

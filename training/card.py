@@ -98,18 +98,26 @@ On a stream of another mix it leans a little towards this one.
 
 Rows: `prepare` with the data above; it prints sha256 `{sha256}`.
 Cleaner: `{cleaner}`. Model: `python -m training {command}` with {settings}.
-Bundle: `python -m training export`, which checked it and wrote this folder. The commands as a whole stand in
+Bundle: `python -m training export{pruned}`, which checked it and wrote this folder. The commands as a whole stand in
 docs/training.md of the project, the versions of the libraries in `manifest.json`.
 """
 
 
-def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any], *, halved: bool) -> str:
+def card(
+    fields: Mapping[str, Any],
+    rows: pd.DataFrame,
+    made: Mapping[str, Any],
+    lesser: Mapping[str, Agreement],
+    *,
+    halved: bool,
+) -> str:
     """The card as Markdown.
 
     Args:
         fields: of the manifest.
         rows: all prepared rows.
         made: what the run says of itself (``run.json``).
+        lesser: of CPUs that serve it in another arithmetic, what they lack and how it agrees there.
         halved: whether each half of the validation rows was measured with the temperature of the other.
     """
     profile: Profile = fields["profile"]
@@ -122,7 +130,7 @@ def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any],
             **fields,
             "what": _KINDS[fields["kind"]],
             "figures": "\n".join(_figure(one) for one in fields["metrics"]),
-            "agreement": _agreement(fields["agreement"], fields["precision"]),
+            "agreement": _agreement(fields["agreement"], fields["precision"], lesser),
             "data": "\n".join(_data(rows)),
             "learned": _learned(made.get("learned", {})),
             "base": _base(fields["base_model"]),
@@ -135,6 +143,7 @@ def card(fields: Mapping[str, Any], rows: pd.DataFrame, made: Mapping[str, Any],
             "sha256": fingerprint(rows),
             "cleaner": cleaner_id(),
             "command": f"distill --student {student}" if teachers else f"train {trained}",
+            "pruned": "" if (frequent := made.get("pruned")) is None else f" --prune-vocabulary {frequent}",
             "settings": ", ".join(f"{key} {value}" for key, value in made["sizes"].items() if key != _NO_SETTING),
         }
     )
@@ -168,10 +177,12 @@ def _figure(one: Metrics) -> str:
     )
 
 
-def _agreement(agreement: Agreement, precision: str) -> str:
+def _agreement(agreement: Agreement, precision: str, lesser: Mapping[str, Agreement]) -> str:
+    there = (f" On a CPU without {name}: {100 * one.same_label:.1f} %." for name, one in lesser.items())
     return (
         f"In {precision} {100 * agreement.same_label:.1f} % of {agreement.rows:,} validation rows get the label that "
         f"the unquantised model gives; other neighbours in a batch change {agreement.flipped_by_rebatching} labels."
+        + "".join(there)
     )
 
 

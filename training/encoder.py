@@ -68,20 +68,50 @@ def load_encoder(name: str) -> tuple[Any, EncoderClassifier]:
     The weights are float32 whatever they were saved in: updates are smaller than what half precision can hold.
 
     Raises:
-        DataUnreadable: the folder holds no model, or the Hub cannot be reached.
+        DataUnreadable: see `read_pretrained`.
     """
     keep_freed_memory()
-    disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        tokenizer, encoder = AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise DataUnreadable(
-            f"no encoder at {name!r}: name a local folder with config.json, tokenizer and weights, or a Hub model "
-            f"while the Hub can be reached ({str(error).splitlines()[0]})"
-        ) from error
+    tokenizer, encoder = read_pretrained(name)
     if tokenizer.add_tokens(list(PLACEHOLDERS)):
         encoder.resize_token_embeddings(len(tokenizer))
     return tokenizer, EncoderClassifier(encoder.float())
+
+
+def read_pretrained(name: str) -> tuple[Any, Any]:
+    """Tokenizer and encoder from a local folder or a Hub name, as they were saved.
+
+    Raises:
+        DataUnreadable: the folder holds no model, or a damaged one, the Hub cannot be reached, or weights or the
+            vocabulary are missing, for which transformers would take random or empty ones.
+    """
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        encoder, loading = AutoModel.from_pretrained(name, output_loading_info=True)
+    except Exception as error:  # each library has its own for a file that is damaged
+        raise DataUnreadable(
+            f"no encoder at {name!r}: name a local folder with config.json, tokenizer and weights, or a Hub model "
+            f"while the Hub can be reached ({str(error).partition(chr(10))[0]})"
+        ) from error
+    missing = sorted(key for key in loading["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise DataUnreadable(
+            f"{name} has no weights for {', '.join(missing[:3])} (in all {len(missing)}); fetch it whole"
+        )
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise DataUnreadable(f"{name} has no vocabulary; put its tokenizer (tokenizer.json) beside the weights")
+    return tokenizer, encoder
+
+
+def most_tokens(encoder: Any, wanted: int) -> int:
+    """So many of the ``wanted`` tokens of a text as it has positions for.
+
+    Those of RoBERTa and MPNet begin after that of padding.
+    """
+    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    if table is None:
+        return wanted
+    return min(wanted, int(table.num_embeddings) - (0 if table.padding_idx is None else table.padding_idx + 1))
 
 
 def freeze(encoder: Any, layers: int) -> None:

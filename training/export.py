@@ -3,11 +3,11 @@
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,9 @@ from training.errors import ExportRefused
 from training.metrics import figures
 from training.progress import watched
 from training.scoring import score
-from worker.inference.bundle import CARD_FILE, GOLDEN_FILE, write_bundle
-from worker.inference.engine import Engine, load_engine, softmax
+from worker.inference.bundle import CARD_FILE, GOLDEN_FILE, Golden, write_bundle
+from worker.inference.encoder import Activations, cpu_flags, lesser_cpus
+from worker.inference.engine import GOLDEN_TOLERANCE, Engine, golden_changes, load_engine, softmax
 
 LEAST_SAME_LABEL = 0.99
 MOST_ACCURACY_LOST = 0.002
@@ -54,6 +55,7 @@ class Candidate:
     """What is to become a bundle.
 
     Attributes:
+        architecture: what the engine needs to know; of an int8 bundle its ``activations``, too.
         files: graph and tokenizer, name -> content.
         logits: unquantised logits float32 ``[n, 6]`` of the validation rows, before temperature.
         made: what the run says of itself.
@@ -69,9 +71,20 @@ class Candidate:
     logits: NDArray[np.float32]
     made: dict[str, Any]
 
+    @property
+    def activations(self) -> Activations:
+        """What its weights are multiplied by."""
+        return cast("Activations", self.architecture.get("activations", "float"))
+
+    def __str__(self) -> str:
+        return f"{self.precision} ({self.activations} activations)" if self.precision == "int8" else self.precision
+
 
 def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_version: str) -> BundleManifest:
     """Write the bundle if its served answers keep the rules; golden cases come from the served engine.
+
+    Lesser CPUs may serve it in another arithmetic; in what this CPU can run of these it must keep the rules too, and
+    answer the golden cases as a worker there will ask (ADR 26).
 
     The temperature is fitted on the validation rows in ``rows``, those judged by people where there are enough. The
     figures are of the served engine, on the test splits and on the validation rows, there of each half with the
@@ -80,7 +93,7 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
 
     Raises:
         ExportRefused: less than 99 % of labels kept, more than 0.2 points of accuracy lost, or an answer changed with
-            its batch.
+            its batch, here or as a lesser CPU serves it; or a golden case differs too much there.
     """
     validation = rows[(rows["split"] == "val") & is_certain(rows)]
     temperature, of_others = _temperatures(candidate.logits, validation)
@@ -102,17 +115,18 @@ def export(candidate: Candidate, rows: pd.DataFrame, folder: Path, *, bundle_ver
     }
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft"
-        uniform = [{"text": text, "probabilities": [1 / 6] * 6} for text in GOLDEN_TEXTS]
+        uniform = [Golden(text, (1 / 6,) * 6) for text in GOLDEN_TEXTS]
         _write(draft, fields, candidate.files, uniform, card="draft")
         engine = load_engine(draft, check_golden=False)
         golden = [
-            {"text": text, "probabilities": [round(float(p), 6) for p in row]}
+            Golden(text, tuple(round(float(p), 6) for p in row))
             for text, row in zip(GOLDEN_TEXTS, engine.predict(GOLDEN_TEXTS), strict=True)
         ]
         fields["agreement"] = _agreement(engine, validation, candidate, temperature)
+        lesser = _on_lesser_cpus(draft, golden, validation, candidate, temperature)
         fields["metrics"] = tuple(_metrics(engine, rows, validation, of_others))
         fields["profile"] = _profile(engine, rows)
-    told = card(fields, rows, candidate.made, halved=of_others is not None)
+    told = card(fields, rows, candidate.made, lesser, halved=of_others is not None)
     return _write(folder, fields, candidate.files, golden, card=told)
 
 
@@ -134,13 +148,32 @@ def _temperatures(logits: NDArray[np.float32], validation: pd.DataFrame) -> tupl
 
 
 def _write(
-    folder: Path, fields: dict[str, Any], files: dict[str, bytes], golden: list[dict[str, Any]], card: str
+    folder: Path, fields: dict[str, Any], files: dict[str, bytes], golden: Sequence[Golden], card: str
 ) -> BundleManifest:
-    extra = {GOLDEN_FILE: json.dumps(golden, ensure_ascii=False, indent=1).encode(), CARD_FILE: card.encode()}
-    return write_bundle(folder, fields, {**files, **extra})
+    cases = json.dumps([asdict(case) for case in golden], ensure_ascii=False, indent=1)
+    return write_bundle(folder, fields, {**files, GOLDEN_FILE: cases.encode(), CARD_FILE: card.encode()})
 
 
-def _agreement(engine: Engine, validation: pd.DataFrame, candidate: Candidate, temperature: float) -> Agreement:
+def _on_lesser_cpus(
+    draft: Path, golden: Sequence[Golden], validation: pd.DataFrame, candidate: Candidate, temperature: float
+) -> dict[str, Agreement]:
+    """Of CPUs that serve the draft in another arithmetic than this one: what they lack, and how it agrees there."""
+    found, tolerance = {}, GOLDEN_TOLERANCE[candidate.precision]
+    for lacking, flags in lesser_cpus(candidate.precision, candidate.activations, cpu_flags()).items():
+        engine = load_engine(draft, check_golden=False, flags=flags)
+        change = float(golden_changes(golden, engine).max())
+        if not change <= tolerance:
+            raise ExportRefused(
+                f"{candidate} would start no worker on a CPU without {lacking}: served in {engine.precision} there, it "
+                f"changes a golden case by {change:.4f}, {tolerance} is allowed"
+            )
+        found[lacking] = _agreement(engine, validation, candidate, temperature, f" on a CPU without {lacking}")
+    return found
+
+
+def _agreement(
+    engine: Engine, validation: pd.DataFrame, candidate: Candidate, temperature: float, where: str = ""
+) -> Agreement:
     cleaned = list(validation["cleaned"])
     served = score(engine.predict_cleaned, cleaned, "validation rows")
     whole = softmax(candidate.logits / temperature)
@@ -159,9 +192,11 @@ def _agreement(engine: Engine, validation: pd.DataFrame, candidate: Candidate, t
     )
     bound = MOST_CHANGE_BY_REBATCHING[candidate.precision]
     if agreement.same_label < LEAST_SAME_LABEL or agreement.accuracy_lost > MOST_ACCURACY_LOST:
-        raise ExportRefused(f"{candidate.precision} changes the model too much: {agreement}; use a finer precision")
+        raise ExportRefused(f"{candidate}{where} changes the model too much: {agreement}; use a finer precision")
     if agreement.flipped_by_rebatching or agreement.max_change_by_rebatching > bound:
-        raise ExportRefused(f"answers depend on the batch: {agreement}; no other label and {bound} are allowed")
+        raise ExportRefused(
+            f"{candidate}{where}: answers depend on the batch: {agreement}; no other label and {bound} are allowed"
+        )
     return agreement
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from schemas.bundle import MANIFEST_FILE
 from training.course import RUN_FILE, VOCABULARY_FILE, Course, Plan, begin, read_run
 from training.data.prepare import fingerprint
 from training.data.rows import TARGETS, accepted, read_rows, validation_rows
-from training.errors import DataUnreadable, SettingUnfit
+from training.errors import DataUnreadable, ExportRefused, SettingUnfit
 from training.files import replaced
 from training.lessons import Lesson, plain_lesson
 
@@ -47,7 +47,7 @@ def train_encoder(
     """
     import torch  # noqa: PLC0415 - loaded only here
 
-    from training.encoder import EncoderSettings, encode, freeze, load_encoder, save_encoder  # noqa: PLC0415 - torch
+    from training.encoder import EncoderSettings, encode, freeze, load_encoder, most_tokens, save_encoder  # noqa: PLC0415 - torch
     from training.fine_tuning import FineTuning  # noqa: PLC0415 - torch
 
     rows, prepared_sha256 = _rows(prepared, sources)
@@ -55,9 +55,9 @@ def train_encoder(
     lesson = lesson or plain_lesson(rows)
     torch.manual_seed(chosen.seed)
     tokenizer, model = load_encoder(name)
-    if not tokenizer.is_fast:
-        told = f"{name} has no fast tokenizer (tokenizer.json): this run may teach others, but cannot be exported"
-        print(told, file=sys.stderr)  # noqa: T201 - before hours of work
+    chosen = replace(chosen, max_tokens=most_tokens(model.encoder, chosen.max_tokens))
+    if why := _not_served(name, tokenizer, model):
+        print(f"{why}: this run may teach others, but cannot be exported", file=sys.stderr)  # noqa: T201 - before hours
     if start is not None:
         from training.encoder_start import begin_with  # noqa: PLC0415 - OpenVINO
 
@@ -81,6 +81,16 @@ def train_encoder(
     }
     plan = Plan(chosen.epochs, checkpoint_minutes=chosen.checkpoint_minutes)
     return _take(Course(learner, plan, accepted(grading)), run, report)
+
+
+def _not_served(name: str, tokenizer: Any, model: Any) -> str | None:
+    from training.graphs.encoder_graph import check_layout  # noqa: PLC0415 - OpenVINO
+
+    try:
+        check_layout(model.encoder.config)
+    except ExportRefused as refusal:
+        return str(refusal)
+    return None if tokenizer.is_fast else f"{name} has no fast tokenizer (tokenizer.json)"
 
 
 def train_lstm(

@@ -25,9 +25,9 @@ def prune(tokenizer: Tokenizer, cleaned: Iterable[str], frequent: int) -> tuple[
     if content["model"]["type"] != "WordPiece":
         raise ExportRefused(f"--prune-vocabulary is for WordPiece, not for {content['model']['type']}; leave it out")
     pieces: dict[str, int] = content["model"]["vocab"]
-    begin: str = content["model"]["continuing_subword_prefix"]
+    begin, unknown = content["model"]["continuing_subword_prefix"], content["model"]["unk_token"]
     kept = {int(token["id"]) for token in content["added_tokens"]}
-    kept.update(place for piece, place in pieces.items() if len(piece.removeprefix(begin)) == 1)
+    kept.update(place for piece, place in pieces.items() if len(piece.removeprefix(begin)) == 1 or piece == unknown)
     kept.update(place for text in tokenizer.encode_batch_fast(list(cleaned)) for place in text.ids)
     others = [place for piece, place in pieces.items() if place not in kept and not piece.startswith("[unused")]
     old = sorted(kept.union(sorted(others)[:frequent]))
@@ -39,8 +39,10 @@ def prune(tokenizer: Tokenizer, cleaned: Iterable[str], frequent: int) -> tuple[
     return Tokenizer.from_str(json.dumps(content)), np.asarray(old)
 
 
-def _renumber(processor: dict[str, Any], new: dict[int, int]) -> None:
-    """Give what puts a text between its first and last token the new ids of those."""
+def _renumber(processor: dict[str, Any] | None, new: dict[int, int]) -> None:
+    """Give what puts a text between its first and last token, if anything does, the new ids of those."""
+    if processor is None:
+        return
     if processor["type"] == "TemplateProcessing":
         for token in processor["special_tokens"].values():
             token["ids"] = [new[place] for place in token["ids"]]

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
+from transformers import DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
 
 from schemas.emotions import EMOTIONS
+from training.encoder import read_pretrained
 from training.errors import DataUnreadable, TeacherUnfit
 from training.files import replaced_folder
 
@@ -38,17 +39,12 @@ def write_student(teacher: Path, folder: Path, layers: int) -> list[int]:
     ``train distilbert --base``. Returns the layers of the teacher that were taken, counted from 0.
 
     Raises:
-        DataUnreadable: no encoder with a fast tokenizer there.
+        DataUnreadable: no whole encoder with a fast tokenizer there.
         TeacherUnfit: an encoder of another layout, or with fewer layers than asked for.
         FolderTaken: ``folder`` holds something already.
     """
-    try:
-        tokenizer, encoder = AutoTokenizer.from_pretrained(teacher), AutoModel.from_pretrained(teacher)
-    except (OSError, ValueError) as error:
-        raise DataUnreadable(
-            f"no encoder at {teacher}: --teacher wants a folder with config.json, weights and tokenizer "
-            f"({str(error).splitlines()[0]})"
-        ) from error
+    tokenizer, encoder = read_pretrained(str(teacher))
+    encoder.float()
     if not tokenizer.is_fast:
         raise DataUnreadable(f"{teacher} has no fast tokenizer (tokenizer.json); convert it with transformers first")
     student, taken = cut(encoder, layers)

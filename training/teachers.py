@@ -102,7 +102,7 @@ def _ask_checkpoint(path: Path, cleaned: list[str]) -> Logits:
     from safetensors import SafetensorError  # noqa: PLC0415 - as above
     from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415 - as above
 
-    from training.encoder import encode  # noqa: PLC0415 - as above
+    from training.encoder import encode, most_tokens  # noqa: PLC0415 - as above
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
@@ -118,7 +118,7 @@ def _ask_checkpoint(path: Path, cleaned: list[str]) -> Logits:
     if missing := sorted(loading["missing_keys"]):
         raise TeacherUnfit(f"{path} has no weights for {', '.join(missing[:3])}: it was not fine-tuned; train it first")
     model.float().eval()
-    ids = encode(tokenizer, cleaned, _MAX_TOKENS)
+    ids = encode(tokenizer, cleaned, most_tokens(model.base_model, _MAX_TOKENS))
     order = [names.index(emotion) for emotion in EMOTIONS]
     rows = []
     with torch.inference_mode(), watched(f"asking {path.name}", of=len(ids)) as advance:

@@ -36,6 +36,7 @@ def test_an_encoder_teaches_another_which_the_worker_serves(tmp_path: Path) -> N
     assert [EMOTIONS[i] for i in answers.argmax(axis=1)] == list(WORDS)
     card, report = ((tmp_path / name).read_text() for name in ("bundle/README.md", "prepared/report.json"))
     assert "It was taught by teacher." in card
+    assert "`python -m training export --prune-vocabulary 0`" in card
     assert "rows of variations of rows (own rows)" in card
     assert json.loads(report)["save"]["sha256"] in card
     refreshed = tmp_path / "refreshed"

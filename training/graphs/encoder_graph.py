@@ -84,13 +84,24 @@ def encoder_weights(encoder: Any, head: Any) -> EncoderWeights:
     Raises:
         ExportRefused: an encoder of another layout.
     """
-    kind = encoder.config.model_type
+    check_layout(encoder.config)
+    return _READERS[encoder.config.model_type](encoder, head)
+
+
+def check_layout(config: Any) -> None:
+    """Whether there is a graph for an encoder with this configuration of transformers.
+
+    Raises:
+        ExportRefused: there is none.
+    """
+    kind = config.model_type
     if kind not in _READERS:
         raise ExportRefused(f"no graph for a {kind} encoder: serve one of {', '.join(_READERS)}, or teach one with it")
-    activation = encoder.config.activation if kind == "distilbert" else encoder.config.hidden_act
+    if getattr(config, "is_decoder", False):
+        raise ExportRefused(f"no graph for a {kind} that is a decoder; is_decoder in its config must be false")
+    activation = config.activation if kind == "distilbert" else config.hidden_act
     if activation != "gelu":
         raise ExportRefused(f"no graph for an encoder with {activation}, only for gelu")
-    return _READERS[kind](encoder, head)
 
 
 def distilbert_weights(encoder: Any, head: Any) -> EncoderWeights:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ def read_bundle(folder: Path) -> Bundle:
     Raises:
         BundleMissing: the folder or a file is not there.
         BundleTampered: a file differs from the manifest, or is not named there.
-        BundleUnfit: other format version, labels or cleaner, or a manifest that cannot be read.
+        BundleUnfit: other format version, labels or cleaner, or a file that cannot be read.
     """
     if not folder.is_dir():
         raise BundleMissing(f"no bundle folder at {folder}; name one with --bundle (WORKER_BUNDLE)")
@@ -93,9 +92,13 @@ def _check_files(folder: Path, manifest: BundleManifest) -> None:
             raise BundleTampered(f"{folder / MANIFEST_FILE} names {name!r}, which is outside the folder")
     present = {path.name for path in folder.iterdir()} - {MANIFEST_FILE}
     for name, wanted in manifest.files.items():
-        if name not in present:
+        if name not in present or not (folder / name).is_file():
             raise BundleMissing(f"{folder / name} is missing; fetch or export the bundle again")
-        if sha256_of(folder / name) != wanted:
+        try:
+            found = sha256_of(folder / name)
+        except OSError as error:
+            raise BundleUnfit(f"{folder / name} cannot be read ({error.strerror}); check who may read it") from error
+        if found != wanted:
             raise BundleTampered(f"{folder / name} is not the file that was exported (sha256); fetch the bundle again")
     if extra := sorted(present - set(manifest.files)):
         raise BundleTampered(f"{folder / extra[0]} is not named in the manifest; remove it or export again")
@@ -150,7 +153,13 @@ def write_bundle(folder: Path, fields: Mapping[str, Any], files: Mapping[str, by
         for name, content in files.items():
             (new / name).write_bytes(content)
         (new / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rename(Path(made) / "old")
-        shutil.move(new, folder)
+        old = Path(made) / "old"
+        try:
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+        except BaseException:
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise
     return manifest

@@ -36,19 +36,21 @@ class EncoderRuntime:
         bundle: a verified bundle of an encoder; ``architecture`` holds ``pooling``, ``hidden_size`` and, of an int8
             bundle, ``activations`` (default: float).
         threads: how many calls run at once, each on its own thread.
+        flags: instruction sets that choose what runs; default: those of this CPU.
 
     Raises:
         RuntimeMissing: openvino is not installed.
         BundleUnfit: the manifest does not say how to pool, or names activations that nobody knows.
     """
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
+    def __init__(self, bundle: Bundle, threads: int, flags: frozenset[str] | None = None) -> None:
         pooling, hidden = (bundle.manifest.architecture.get(key) for key in ("pooling", "hidden_size"))
         if pooling not in ("cls", "mean") or not isinstance(hidden, int):
             raise BundleUnfit(
                 f"{bundle.folder}: architecture needs pooling (cls or mean) and hidden_size; export again"
             )
-        activations, stored, flags = activations_of(bundle), bundle.manifest.precision, cpu_flags()
+        activations, stored = activations_of(bundle), bundle.manifest.precision
+        flags = cpu_flags() if flags is None else flags
         self.precision = served_precision(stored, flags, activations)
         self._pools_cls = pooling == "cls"
         core = _openvino().Core()
@@ -182,6 +184,21 @@ def served_precision(stored: str, flags: frozenset[str], activations: Activation
     if stored == "fp32" or activations == "token" or (activations == "static" and computes_in_int8(flags)):
         return stored
     return "bf16" if computes_in_bf16(flags) else "fp32"
+
+
+def lesser_cpus(stored: str, activations: Activations, flags: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Of CPUs with less than these flags that serve such a bundle otherwise: what they lack, and their flags."""
+
+    def way(cpu: frozenset[str]) -> tuple[str, str | int]:
+        precision = served_precision(stored, cpu, activations)
+        return precision, compile_options(precision, 1, activations, 0, cpu)["INFERENCE_PRECISION_HINT"]
+
+    seen, found = {way(flags)}, {}
+    for lacking, none in (("bf16", _BF16_FLAGS), ("bf16 and VNNI", _BF16_FLAGS | _INT8_FLAGS)):
+        if (other := way(flags - none)) not in seen:
+            seen.add(other)
+            found[lacking] = flags - none
+    return found
 
 
 def computes_in_bf16(flags: frozenset[str]) -> bool:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from schemas.bundle import BundleManifest
 from schemas.emotions import EMOTIONS
-from worker.inference.bundle import TOKENIZER_FILE, Bundle, read_bundle
+from worker.inference.bundle import TOKENIZER_FILE, Bundle, Golden, read_bundle
 from worker.inference.cleaning import clean
 from worker.inference.encoder import EncoderRuntime
-from worker.inference.errors import GoldenMismatch
+from worker.inference.errors import BundleUnfit, GoldenMismatch, InferenceError
 from worker.inference.lstm import LstmRuntime
 from worker.inference.tokens import read_tokeniser
 
@@ -109,32 +109,51 @@ class BundleEngine:
         return self._tokeniser.tokens(cleaned)
 
 
-def load_engine(folder: Path, *, threads: int | None = None, check_golden: bool = True) -> Engine:
+def load_engine(
+    folder: Path, *, threads: int | None = None, check_golden: bool = True, flags: frozenset[str] | None = None
+) -> Engine:
     """Verify a bundle, load it, and check that it answers as it did at export (which also warms it up).
 
     Args:
         folder: the bundle.
         threads: threads of the runtime; default: the cores that this process may use.
         check_golden: False only while a bundle is made and has no golden cases yet.
+        flags: instruction sets of the CPU to serve it as; default: this one's.
 
     Raises:
         InferenceError: the bundle is missing, tampered with, unfit, or answers otherwise than at export.
     """
     bundle = read_bundle(Path(folder))
-    engine = BundleEngine(bundle, _runtime(bundle, threads or len(os.sched_getaffinity(0))))
+    try:
+        engine = BundleEngine(bundle, _runtime(bundle, threads or len(os.sched_getaffinity(0)), flags))
+    except (InferenceError, MemoryError):
+        raise
+    except Exception as error:  # each library has its own for what it does not know
+        made_with = ", ".join(f"{name} {version}" for name, version in bundle.manifest.libraries.items())
+        raise BundleUnfit(
+            f"{folder}: graph or tokenizer cannot be loaded ({' '.join(str(error).split())}); it was made with "
+            f"{made_with or 'other libraries'}: install those, or export it again"
+        ) from error
     if check_golden:
         _check_golden(bundle, engine)
     return engine
 
 
-def _runtime(bundle: Bundle, threads: int) -> Runtime:
-    return LstmRuntime(bundle.folder, threads) if bundle.manifest.kind == "lstm" else EncoderRuntime(bundle, threads)
+def _runtime(bundle: Bundle, threads: int, flags: frozenset[str] | None) -> Runtime:
+    if bundle.manifest.kind == "lstm":
+        return LstmRuntime(bundle.folder, threads)
+    return EncoderRuntime(bundle, threads, flags)
+
+
+def golden_changes(golden: Sequence[Golden], engine: Engine) -> NDArray[np.float32]:
+    """How far the probabilities of each golden case are from those at export, the farthest of the six; ``[cases]``."""
+    wanted = np.asarray([case.probabilities for case in golden], np.float32)
+    changes: NDArray[np.float32] = np.abs(engine.predict([case.text for case in golden]) - wanted).max(axis=1)
+    return changes
 
 
 def _check_golden(bundle: Bundle, engine: BundleEngine) -> None:
-    wanted = np.asarray([case.probabilities for case in bundle.golden], np.float32)
-    given = engine.predict([case.text for case in bundle.golden])
-    change = np.abs(given - wanted).max(axis=1)
+    change = golden_changes(bundle.golden, engine)
     worst = int(change.argmax())
     tolerance = GOLDEN_TOLERANCE[bundle.manifest.precision]
     if not change[worst] <= tolerance:

@@ -75,7 +75,7 @@ def read_unigrams(tokenizer: dict[str, Any], max_tokens: int) -> WordTokeniser |
         model = tokenizer["model"]
         is_plain = not tokenizer["added_tokens"] and tokenizer["post_processor"] is None
         is_unigram = model["type"] == "Unigram" and model["unk_id"] is not None and not model["byte_fallback"]
-    except (KeyError, TypeError, re.error):
+    except (KeyError, TypeError, ValueError, re.error):
         return None
     if rules is None or word is None or not (is_plain and is_unigram):
         return None

@@ -27,6 +27,7 @@ from worker.inference.encoder import (
     compile_options,
     computes_in_bf16,
     cpu_flags,
+    lesser_cpus,
     packed,
     served_precision,
 )
@@ -182,11 +183,31 @@ def test_bf16_is_served_only_where_the_cpu_computes_in_it(
 
 def test_what_is_fast_on_a_cpu_is_tried_first() -> None:
     static, token = (("int8", "static"),), (("int8", "token"),)
-    rest = (("int8", "float"), ("bf16", "float"), ("fp32", "float"))
+    rest, without_bf16 = (
+        (("int8", "float"), ("bf16", "float"), ("fp32", "float")),
+        (("int8", "float"), ("fp32", "float")),
+    )
     assert precision_candidates(BF16) == rest
-    assert precision_candidates(PLAIN) == rest
+    assert precision_candidates(PLAIN) == without_bf16
     assert precision_candidates(BF16 | VNNI) == static + rest
-    assert precision_candidates(PLAIN | VNNI) == static + token + rest
+    assert precision_candidates(PLAIN | VNNI) == static + token + without_bf16
+
+
+@pytest.mark.parametrize(
+    ("precision", "lacking"),
+    [
+        (("fp32", "float"), []),
+        (("bf16", "float"), ["bf16"]),
+        (("int8", "float"), ["bf16"]),
+        (("int8", "token"), []),
+        (("int8", "static"), ["bf16", "bf16 and VNNI"]),
+    ],
+)
+def test_lesser_cpus_are_those_that_serve_otherwise(precision: Precision, lacking: list[str]) -> None:
+    assert list(lesser_cpus(*precision, BF16 | VNNI | PLAIN)) == lacking
+    assert list(lesser_cpus(*precision, VNNI | PLAIN)) == [name for name in lacking if name != "bf16"]
+    assert lesser_cpus(*precision, PLAIN) == {}
+    assert set(lesser_cpus(*precision, BF16 | VNNI | PLAIN).values()) <= {VNNI | PLAIN, PLAIN}
 
 
 def test_static_activations_are_multiplied_as_integers_only_where_these_do_not_overflow() -> None:
@@ -237,9 +258,14 @@ def test_int8_weights_answer_alike_in_bf16_and_as_they_are(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"), [("model_type", "albert", "albert"), ("hidden_act", "relu", "relu, only for gelu")]
+    ("setting", "value", "said"),
+    [
+        ("model_type", "albert", "albert"),
+        ("hidden_act", "relu", "relu, only for gelu"),
+        ("is_decoder", True, "a bert that is a decoder"),
+    ],
 )
-def test_an_encoder_without_a_graph_is_refused_with_what_is_odd(setting: str, value: str, said: str) -> None:
+def test_an_encoder_without_a_graph_is_refused_with_what_is_odd(setting: str, value: object, said: str) -> None:
     model = EncoderClassifier(AutoModel.from_config(BertConfig(**SIZES)))  # type: ignore[no-untyped-call]
     setattr(model.encoder.config, setting, value)
     with pytest.raises(ExportRefused, match=said):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.bundles import build_tiny_bundle
-from worker.inference.bundle import read_bundle
+from worker.inference.bundle import read_bundle, sha256_of
 from worker.inference.engine import Engine, load_engine
 from worker.inference.errors import BundleMissing, BundleTampered, BundleUnfit, GoldenMismatch, InferenceError
 
@@ -105,6 +105,19 @@ def test_other_weights_under_the_same_golden_cases_are_recognised(tmp_path: Path
     manifest["files"]["model.onnx"] = json.loads((other / "manifest.json").read_text())["files"]["model.onnx"]
     with pytest.raises(GoldenMismatch, match="golden case"):
         load_engine(spoil(one, **manifest))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("model.onnx", b"no graph"), ("tokenizer.json", b"{}"), ("tokenizer.json", b"\xff")]
+)
+def test_a_file_that_the_libraries_do_not_know_is_told_with_those_that_made_it(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
+    folder = build_tiny_bundle(tmp_path / "b")
+    (folder / name).write_bytes(content)
+    files = json.loads((folder / "manifest.json").read_text())["files"] | {name: sha256_of(folder / name)}
+    with pytest.raises(BundleUnfit, match=r"cannot be loaded .* made with onnxruntime 9: install those, or export"):
+        load_engine(spoil(folder, files=files, libraries={"onnxruntime": "9"}), threads=1)
 
 
 def test_the_shipped_bundle_loads_and_labels() -> None:

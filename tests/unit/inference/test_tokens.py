@@ -164,3 +164,10 @@ def test_word_pieces_that_leave_no_room_for_a_word_are_left_to_the_library(tmp_p
     framed = of_word_pieces(post_processor=processors.BertProcessing(("[CLS]", 1), ("[CLS]", 1)))
     assert isinstance(read(framed, tmp_path, max_tokens=3)[0], WordTokeniser)
     assert isinstance(read(framed, tmp_path, max_tokens=2)[0], LibraryTokeniser)
+
+
+def test_a_sequence_of_no_normalizers_is_left_to_the_library(tmp_path: Path) -> None:
+    library = Tokenizer(models.WordLevel({"so": 0, "?": 1}, "?"))
+    library.normalizer = normalizers.Sequence([])
+    library.save(str(tmp_path / TOKENIZER_FILE))
+    assert read_tokeniser(tmp_path / TOKENIZER_FILE, 4).ids(["so"]) == [[0]]

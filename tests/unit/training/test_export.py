@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from schemas.bundle import Agreement
-from tests.encoders import build_bert, build_bertweet, write_rows
+from tests.encoders import build_bert, prepared
 from training.__main__ import main
 from training.averaging import average_runs
 from training.bundling import export_run
@@ -25,18 +25,7 @@ from training.errors import DataUnreadable, ExportRefused, FolderTaken
 from training.export import Candidate, _agreement, _metrics, _temperatures
 from training.lessons import plain_lesson
 from training.pipeline import train_encoder
-from training.teachers import ask
 from worker.inference.engine import Engine, softmax
-
-
-def prepared(folder: Path, rows: int = 300) -> Path:
-    folder.mkdir()
-    write_rows(folder / "own.jsonl", rows)
-    with (folder / "own.jsonl").open("a") as file:
-        file.writelines(json.dumps({"text": f"at {n} o clock", "labels": []}) + "\n" for n in range(60))
-    result = CliRunner().invoke(main, ["prepare", "--rows", str(folder / "own.jsonl"), "--out", str(folder)])
-    assert result.exit_code == 0, result.output
-    return folder
 
 
 def run_of(folder: Path, **story: object) -> Path:
@@ -257,15 +246,3 @@ def test_rows_too_few_to_be_halved_are_measured_with_the_temperature_of_all_and_
     train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
     export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
     assert "they have that temperature too, being too few to be halved" in (tmp_path / "bundle/README.md").read_text()
-
-
-def test_an_encoder_without_a_fast_tokenizer_may_teach_but_not_be_served(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    own = prepared(tmp_path / "own")
-    build_bertweet(tmp_path / "base")
-    train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
-    assert "base has no fast tokenizer (tokenizer.json): this run may teach others, but" in capsys.readouterr().err
-    with pytest.raises(ExportRefused, match=r"base has no fast tokenizer .* which a bundle needs; this run may teach"):
-        export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
-    assert ask(tmp_path / "run", ["so sunny"]).shape == (1, 6)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,15 @@ def test_ends_of_any_make_get_their_new_ids(tmp_path: Path) -> None:
     whole.post_processor = ByteLevel()
     with pytest.raises(ExportRefused, match="does not know ByteLevel"):
         prune(whole, [], frequent=0)
+
+
+def test_a_tokenizer_that_adds_nothing_to_a_text_keeps_its_unknown_piece(tmp_path: Path) -> None:
+    build_bert(tmp_path)
+    content = json.loads(load_encoder(str(tmp_path))[0].backend_tokenizer.to_str())
+    content["post_processor"] = None
+    content["added_tokens"] = [token for token in content["added_tokens"] if token["content"] != "[UNK]"]
+    pruned, _ = prune(Tokenizer.from_str(json.dumps(content)), ["kiss"], frequent=0)
+    assert pruned.encode("kiss zebra").tokens == ["kiss", "[UNK]"]
 
 
 def test_the_first_of_the_vocabulary_stay_without_being_seen(tmp_path: Path) -> None:

@@ -34,6 +34,15 @@ def test_with_all_layers_it_computes_what_mpnet_does_without_its_bias(tmp_path: 
     assert student.config.pad_token_id == 1
 
 
+def test_positions_and_types_of_a_teacher_in_halves_are_added_in_float32(tmp_path: Path) -> None:
+    teacher = build_bert(tmp_path / "bert").half()
+    teacher.save_pretrained(tmp_path / "bert")
+    write_student(tmp_path / "bert", tmp_path / "student", layers=1)
+    student, halves = AutoModel.from_pretrained(tmp_path / "student").embeddings, teacher.embeddings
+    exact = halves.position_embeddings.weight.float() + halves.token_type_embeddings.weight[0].float()
+    assert torch.equal(student.position_embeddings.weight, exact)
+
+
 def _assert_same_states(teacher: torch.nn.Module, theirs: Path, ours: Path) -> None:
     asked = AutoTokenizer.from_pretrained(theirs)(TEXTS, padding=True, return_tensors="pt")
     given = AutoTokenizer.from_pretrained(ours)(TEXTS, padding=True, return_tensors="pt")
@@ -59,7 +68,7 @@ def test_what_cannot_become_one_is_named(tmp_path: Path) -> None:
     teacher = build_bert(tmp_path / "bert", layers=2)
     with pytest.raises(TeacherUnfit, match="6 layers cannot be taken from an encoder of 2"):
         write_student(tmp_path / "bert", tmp_path / "student", layers=6)
-    with pytest.raises(DataUnreadable, match=r"config\.json, weights and tokenizer"):
+    with pytest.raises(DataUnreadable, match=r"no encoder at .*config\.json, tokenizer and weights"):
         write_student(tmp_path / "nothing", tmp_path / "student", layers=6)
     with pytest.raises(FolderTaken, match="name another folder"):
         write_student(tmp_path / "bert", tmp_path / "bert", layers=1)
