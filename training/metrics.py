@@ -80,7 +80,9 @@ def macro_f1(confusion: NDArray[np.int64]) -> float:
 def intervals(given: NDArray[np.intp], truth: NDArray[np.intp], seed: int = 13) -> dict[str, list[float]]:
     """95 % bootstrap intervals (Efron 1979, percentiles of 1,000 resamples of the rows) of three figures.
 
-    The calibration error gets none: resampling adds to it (compare `ece_by_chance`).
+    Where all answers are right or all wrong, so are those of every resample, which would make ten rows look like
+    certainty: there accuracy has the exact interval (Clopper and Pearson 1934). The calibration error gets none:
+    resampling adds to it (compare `ece_by_chance`).
     """
     random = np.random.default_rng(seed)
     right, pairs = given == truth, truth * _CLASSES + given
@@ -91,7 +93,11 @@ def intervals(given: NDArray[np.intp], truth: NDArray[np.intp], seed: int = 13) 
         drawn["accuracy_95"].append(float(right[rows].mean()))
         drawn["macro_f1_95"].append(macro_f1(confusion))
         drawn["weighted_f1_95"].append(_weighted_f1(confusion))
-    return {name: [float(edge) for edge in np.quantile(values, (0.025, 0.975))] for name, values in drawn.items()}
+    edges = {name: [float(edge) for edge in np.quantile(values, (0.025, 0.975))] for name, values in drawn.items()}
+    if right.all() or not right.any():
+        exact = binomtest(int(right.sum()), len(right)).proportion_ci()
+        edges["accuracy_95"] = [float(exact.low), float(exact.high)]
+    return edges
 
 
 def _weighted_f1(confusion: NDArray[np.int64]) -> float:

@@ -211,7 +211,9 @@ def test_settings_that_do_not_fit_are_named(corpus: Path, tmp_path: Path) -> Non
 def test_a_bundle_teaches_an_lstm_which_says_by_whom_and_with_what_it_was_made(
     corpus: Path, glove: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    invoke("prepare", "--rows", corpus, "--out", tmp_path)
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(corpus.read_text().splitlines(keepends=True)[::6]))
+    invoke("prepare", "--rows", few, "--out", tmp_path)
     read: list[Path] = []
     whole = pd.read_parquet
 
@@ -230,6 +232,7 @@ def test_a_bundle_teaches_an_lstm_which_says_by_whom_and_with_what_it_was_made(
     assert read == [tmp_path / "rows.parquet"], "checking 100,000 rows takes seconds"
     exported = invoke("export", "--prepared", tmp_path, "--run", tmp_path / "run", "--bundle", tmp_path / "bundle")
     assert exported.exit_code == 0, exported.output
+    assert "no figures: fewer than 30 validation and test rows of every source" in exported.output
     manifest = load_engine(tmp_path / "bundle").manifest
     assert {"keras", "numpy", "onnxruntime"} <= set(manifest.libraries)
     assert f"taught by {tiny_bundle.name}" in (tmp_path / "bundle" / "README.md").read_text()

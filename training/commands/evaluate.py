@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from training.labelled import Labelled
 
 _OPTIONS = (
-    click.option("--data", "files", type=FOLDER, multiple=True, help="own CSV, TSV, JSONL or Parquet file, also .gz"),
+    click.option(
+        "--data", "files", type=FOLDER, multiple=True, help="own CSV, TSV, JSONL or Parquet file, also .gz; repeatable"
+    ),
     click.option("--prepared", type=FOLDER, help="folder that `prepare` wrote; each of its sources gets its figures"),
     click.option("--split", type=click.Choice(["val", "test"]), help="of --prepared; default: test"),
     click.option("--source", help="of --prepared: this one alone"),
-    click.option("--text-column", default="text", show_default=True),
+    click.option("--text-column", default="text", show_default=True, help="holds the texts"),
     click.option(
         "--label-column", default="label", show_default=True, help="`labels` stands in if there is no `label`"
     ),

@@ -46,6 +46,7 @@ def export(
 
     from training.bundling import export_run
     from training.calibration import LEAST_ROWS_TO_FIT
+    from training.export import LEAST_ROWS_OF_A_FIGURE
 
     manifest = export_run(prepared, run, bundle, name=name, bundle_version=bundle_version, frequent=frequent)
     table = Table("data", "split", "rows", "accuracy", "macro-F1", "ECE", title=f"{manifest.name} {manifest.version}")
@@ -53,7 +54,10 @@ def export(
         figures = (f"{figure:.4f}" for figure in (one.accuracy, one.macro_f1, one.ece))
         table.add_row(one.data.name, one.data.split, f"{one.data.rows:,}", *figures)
     console = wide_console()
-    console.print(table)
+    if manifest.metrics:
+        console.print(table)
+    else:
+        console.print(f"no figures: fewer than {LEAST_ROWS_OF_A_FIGURE} validation and test rows of every source")
     if manifest.agreement is not None:
         same, flipped = manifest.agreement.same_label, manifest.agreement.flipped_by_rebatching
         console.print(f"{manifest.precision} keeps {100 * same:.2f} % of the labels; re-batching changes {flipped}")

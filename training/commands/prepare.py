@@ -21,9 +21,15 @@ TEST_SHARE_OF_OWN_ROWS = 0.1
 @click.command()
 @DATA
 @click.option("--mix", type=click.Choice(MIXES), help="public sets below --data; default: product")
-@click.option("--rows", "own", type=FOLDER, multiple=True, help="own CSV, TSV, JSONL or Parquet file, also .gz")
 @click.option(
-    "--unlabelled-rows", "raw", type=FOLDER, multiple=True, help="own file of texts without labels, to distil on"
+    "--rows", "own", type=FOLDER, multiple=True, help="own CSV, TSV, JSONL or Parquet file, also .gz; repeatable"
+)
+@click.option(
+    "--unlabelled-rows",
+    "raw",
+    type=FOLDER,
+    multiple=True,
+    help="own file of texts without labels, to distil on; repeatable",
 )
 @click.option(
     "--dataset",
@@ -32,7 +38,7 @@ TEST_SHARE_OF_OWN_ROWS = 0.1
     help=f"Hugging Face data set (owner/name; {DATASET} if no name follows), or a local folder; of several "
     "configurations add which, as in owner/name:config",
 )
-@click.option("--text-column", default="text", show_default=True)
+@click.option("--text-column", default="text", show_default=True, help="holds the texts")
 @click.option("--label-column", default="label", show_default=True, help="`labels` stands in if there is no `label`")
 @click.option("--split-column", help="train, val or test; default: split, which need not be there")
 @click.option("--label-separator", help="what stands between several labels in one cell, e.g. '|'")

@@ -113,7 +113,7 @@ def length_lines(lengths: Mapping[str, Mapping[str, Any]], title: str) -> Markup
     for place, one in enumerate(lengths.values()):
         total = max(1, sum(one["texts"]))
         lines += axes.plot(labels, [n / total for n in one["texts"]], ms=3.5, lw=1.6, **_line(place))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.yaxis.set_major_formatter(_per_cent)
     axes.set_ylim(0)
     axes.set(xlabel="words a text", ylabel="share of texts")
     made.legend(lines, list(map(_short, lengths)), loc="outside right upper")  # a label of a line may not begin with _
@@ -149,6 +149,11 @@ def _line(place: int) -> dict[str, str]:
     round_of, colour = divmod(place, len(colours))
     marker, style = [("o", "-"), ("s", "--"), ("^", ":")][round_of % 3]
     return {"color": colours[colour], "marker": marker, "ls": style}
+
+
+def _per_cent(value: float, _: object) -> str:
+    """A tick; with as many digits as it takes, as they may be 2.5 apart."""
+    return f"{100 * value:.4g} %"
 
 
 def _short(name: str) -> str:
@@ -194,7 +199,7 @@ def coverage_plot(curve: Sequence[Mapping[str, Any]], title: str, *, threshold: 
         ha="right",
     )
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axis.set_major_formatter(_per_cent)
     low = min(point["accuracy"] for point in kept)
     axes.set(xlim=(0, 1.02), ylim=(max(0, low - 0.04), 1.01), xlabel="tweets answered", ylabel="right answers of them")
     return svg(made, title)
@@ -213,7 +218,7 @@ def interval_plot(rows: Mapping[str, Mapping[str, Any]], title: str, *, overall:
     axes.set_xlim(right=min(1.01, axes.get_xlim()[1]))
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_yticks(range(len(names)), [f"{name} ({rows[name]['rows']:,})" for name in names])
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.xaxis.set_major_formatter(_per_cent)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("accuracy")
     return svg(made, title)

@@ -72,6 +72,13 @@ def test_intervals_hold_the_figure_and_narrow_with_more_rows() -> None:
     assert widths[1] < widths[0] / 2
 
 
+@pytest.mark.parametrize(("right", "low", "high"), [(10, 0.025**0.1, 1.0), (0, 0.0, 1 - 0.025**0.1)])
+def test_answers_that_are_all_right_or_all_wrong_are_not_taken_for_certain(right: int, low: float, high: float) -> None:
+    truth = np.zeros(10, np.intp)
+    given = np.where(np.arange(10) < right, 0, 1).astype(np.intp)
+    assert intervals(given, truth)["accuracy_95"] == pytest.approx([low, high])
+
+
 def test_the_temperature_undoes_what_made_the_confidences_too_high() -> None:
     logits, accepted = sample(4000)
     assert best_temperature(logits * 3, accepted) == pytest.approx(3, rel=0.15)

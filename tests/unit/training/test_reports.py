@@ -66,3 +66,9 @@ def test_slices_of_a_few_rows_are_drawn_only_where_there_are_no_others(rows: tup
     }
     plot = interval_plot(_large(slices), "Slices", overall=0.9)
     assert [name for name in slices if f">{name} (" in plot] == drawn
+
+
+def test_ticks_are_told_as_they_are_where_they_are_not_whole() -> None:
+    plot = interval_plot({"all": {"rows": 9, "accuracy": 0.9, "accuracy_95": [0.8, 1.0]}}, "Slices", overall=0.9)
+    assert ">82.5 %<" in plot
+    assert ">90 %<" in plot
