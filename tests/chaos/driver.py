@@ -10,8 +10,8 @@ from rich.console import Console
 
 from tests.chaos.answers import wrong_answers
 from tests.chaos.checks import Expected, check_outcomes
-from tests.chaos.fleet import Fleet, freeze, thaw
-from tests.chaos.ledger import Ledger, read_all, read_ledger
+from tests.chaos.fleet import Fleet, Member, freeze, thaw
+from tests.chaos.ledger import Ledger, next_record, read_all, read_ledger
 from tests.chaos.load import Load
 from tests.chaos.report import Report
 from tests.chaos.scenario import Act, Scenario, Step
@@ -77,7 +77,7 @@ class Driver:
         member = running[step.member % len(running)]
         match step.act:
             case Act.KILL:
-                member.stream.kill()
+                self._kill(member, step)
                 self._fleet.start(member, step.bundle)
             case Act.TERMINATE:
                 self._fleet.terminate(member, must_be_clean=member.is_ready())
@@ -95,6 +95,19 @@ class Driver:
                     self._fleet.terminate(member, must_be_clean=member.is_ready())
             case _:
                 self._break_broker(step)
+
+    def _kill(self, member: Member, step: Step) -> None:
+        """A worker that is ready dies as soon as an event or a row of the counts can be read; others at any moment.
+
+        Between those lies the moment in which a batch is published and not counted.
+        """
+        if not step.when_ready:
+            member.stream.kill()
+            return
+        kafka, worker = self._stage.kafka, self._stage.worker
+        topic = kafka.emotion_topic if step.member % 2 else worker.changelog_topic
+        with next_record(kafka, topic):
+            member.stream.kill()
 
     def _break_broker(self, step: Step) -> None:
         broker = self._stage.broker

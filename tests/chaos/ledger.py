@@ -1,13 +1,15 @@
 """What stands on the topics at the end, read with a client of the test's own."""
 
+import contextlib
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, Message, TopicPartition
 
 from tests.stream import PARTITIONS
 from worker.settings import KafkaSettings
@@ -15,6 +17,7 @@ from worker.settings import KafkaSettings
 Place = tuple[int, int]
 """Partition and offset of a raw tweet."""
 _SILENCE_S = 30.0
+_NEXT_RECORD_S = 5.0
 DEAD = "dead"
 
 
@@ -78,6 +81,18 @@ def _written(message: Message) -> Written:
         value.get("abstained", False),
         written,
     )
+
+
+@contextlib.contextmanager
+def next_record(kafka: KafkaSettings, topic: str) -> Iterator[None]:
+    """Begin as soon as the next record of a topic can be read, or after some seconds without one."""
+    reader = Consumer(kafka.client_config() | {"group.id": "next-record"})
+    reader.assign([TopicPartition(topic, partition, OFFSET_END) for partition in range(PARTITIONS)])
+    reader.poll(_NEXT_RECORD_S)
+    try:
+        yield
+    finally:
+        reader.close()
 
 
 def read_all(kafka: KafkaSettings, topic: str) -> list[Message]:

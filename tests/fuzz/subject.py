@@ -60,13 +60,17 @@ class Subject:
         self._engine = engine
 
     def feed(self, records: Sequence[RawRecord], *, include_text: bool = True) -> None:
+        rules, middle = Rules("created_at", include_text), len(records) // 2
         try:
-            outcomes = label_batch(records, self._engine, Rules("created_at", include_text), {}, lambda: NOW_S)
+            outcomes = label_batch(records, self._engine, rules, {}, lambda: NOW_S)
+            alone = label_batch([records[middle]], self._engine, rules, {}, lambda: NOW_S)
         except BaseException as error:  # noqa: BLE001 - a panic of the tokenizer is no Exception
             self.wrong.append(f"{type(error).__name__}: {error}, batch at {records[0].offset}")
             return
         if [outcome.offset for outcome in outcomes] != [record.offset for record in records]:
             self.wrong.append(f"not one outcome each, batch at {records[0].offset}")
+        elif alone[0].counted != outcomes[middle].counted:
+            self.wrong.append(f"alone otherwise than among its neighbours, offset {records[middle].offset}")
         for record, outcome in zip(records, outcomes, strict=False):
             try:
                 self._check(record, outcome)

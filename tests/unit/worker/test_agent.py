@@ -72,18 +72,20 @@ def test_a_batch_is_published_under_the_lock_that_a_seek_waits_for(play: Play) -
 
 
 def test_a_letter_goes_to_its_own_topic_and_an_event_has_the_id_of_its_tweet_as_key(play: Play) -> None:
+    """Each to the partition of its tweet."""
+
     async def scenario(edge: Edge) -> None:
-        event: Any = Event(0, GENERATION)
+        event: Any = Event(1, GENERATION)
         values = (b'{"id": "7", "text": "so happy"}', b"")
-        records = [RawRecord("raw", 0, 5 + n, b"k", value, (), 1_800_000_000.0) for n, value in enumerate(values)]
+        records = [RawRecord("raw", 1, 5 + n, b"k", value, (), 1_800_000_000.0) for n, value in enumerate(values)]
         edge.app.progress.batch_began()
         edge.agent._begin([Run(event, records)])
         await edge.end()
 
     edge = play(scenario)
-    assert [(record.topic, record.key) for record in edge.published] == [
-        ("tweets.emotion", b"7"),
-        ("tweets.dead", b"k"),
+    assert [(record.topic, record.partition, record.key) for record in edge.published] == [
+        ("tweets.emotion", 1, b"7"),
+        ("tweets.dead", 1, b"k"),
     ]
     assert [(sum(row["n"]), row["d"]) for row in edge.counted.values()] == [(1, 1)]
 

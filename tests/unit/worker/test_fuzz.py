@@ -87,3 +87,23 @@ def test_an_outcome_that_is_not_right_is_told(
     subject = Subject(engine)
     subject.feed([RawRecord("raw", 0, 0, None, value, (), 1_700_000_000.0)])
     assert len(subject.wrong) == 1
+
+
+def test_an_answer_that_belongs_to_a_neighbour_is_told(
+    engine: TokenisingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each event agrees with itself, so that only the tweet labelled alone can tell."""
+
+    def rotated(records: Any, *given: Any) -> list[Outcome]:
+        others = [
+            record._replace(value=next_.value)
+            for record, next_ in zip(records, (*records[1:], records[0]), strict=True)
+        ]
+        return label_batch(others, *given)
+
+    monkeypatch.setattr("tests.fuzz.subject.label_batch", rotated)
+    subject = Subject(engine)
+    texts = (b"so happy", b"sad sad day", b"not a love song at all")
+    subject.feed([RawRecord("raw", 0, n, None, text, (), 1_700_000_000.0) for n, text in enumerate(texts)])
+    assert len(subject.wrong) == 1
+    assert "alone otherwise" in subject.wrong[0]
