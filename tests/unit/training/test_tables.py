@@ -208,14 +208,14 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
         ("a.csv", b"x" * 9999 + b",joy\nso fine,fear\n", r"no column 'text'; it has x{200}\.\.\.: name"),
         (
             "a.csv",
-            gzip.compress(b"text,label\nx,joy\n"),
+            gzip.compress(b"text,label\nx,joy\n", mtime=0),
             "line 1: not in utf-8.*it is gzipped, so let its name end in .gz",
         ),
         ("a.csv", "text,label\nx,joy\n".encode("utf-16"), "line 1: not in utf-8.*: --encoding utf-16"),
         ("a.parquet", b"not parquet", "as Parquet"),
         ("a.csv.gz", b"not gzip", "cannot read"),
-        ("a.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 99, "cannot read"),
-        ("a.parquet.gz", gzip.compress(b"")[:10] + b"\xff" * 99, "as Parquet"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 99, "cannot read"),
+        ("a.parquet.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 99, "as Parquet"),
         ("a.docx", b"", "none of .csv"),
     ],
 )
