@@ -181,10 +181,10 @@ class ExactConsumer(driver.Consumer):
 
     # 606: Faust commits the end of the acked run wherever that run starts, over tweets that are not acked.
     def _new_offset(self, tp: TP) -> int | None:
+        """The offset to commit: where the acknowledged runs, and holes, that follow `_base` without a gap end."""
         base = self._base.get(tp)
         if base is None:
             return None
-        """The offset to commit: where the acknowledged runs, and holes, that follow `_base` without a gap end."""
         done, past = self._done[tp], self.past_holes(tp)
         following = past(base)
         while done and done[0][0] <= following:
