@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.threads import WorkerThread
 
 from worker.headers import read_any_header
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _END_TIMEOUT_S = 15.0
+_ENDED_WITHIN_S = 2.0
 _FETCH_MIN_BYTES = 65_536
 _FETCH_MAX_WAIT_MS = 10
 """The broker answers a fetch once it has so many bytes or this time is over: a fetch for each tweet costs both ends."""
@@ -34,12 +36,26 @@ class ReadOffsets(defaultdict[TP, int | None]):
         return None if tp.topic == self._raw_topic_name else super().__getitem__(tp)
 
 
+class _Thread(WorkerThread):
+    """A thread that nobody waits for for ever: its client may be waiting for brokers that say nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.daemon = True
+
+    def stop(self) -> None:
+        """As mode's, which blocks the event loop until the thread has ended; bounded."""
+        self.is_stopped.wait(_ENDED_WITHIN_S)
+
+
 class ExactThread(driver.AIOKafkaConsumerThread):
     """Notes heartbeats and holes, and finds the end of a changelog by reading its last record.
 
     The end offset that a broker lists can lie beyond the last record that a reader ever gets (compaction, transaction
     markers), and recovery would wait for it for ever.
     """
+
+    Worker = _Thread
 
     async def on_start(self) -> None:
         """Start the client, and note when the group answers its heartbeats."""

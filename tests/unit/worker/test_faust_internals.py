@@ -74,6 +74,7 @@ INTERNALS = [
         "ExactConsumer.resume_partitions, perform_seek",
     ),
     Internal("faust.app.base:App.on_rebalance_end", "b7ff69e1e377", "EmotionApp.on_rebalance_end"),
+    Internal("mode.threads:WorkerThread", "e213e6b441f9", "fetching.py _Thread"),
     Internal("faust.app.base:App._create_directories", "a9f571c3b04a", "EmotionApp._create_directories"),
     Internal("faust.app.base:App._new_transport", "42db531312dd", "EmotionApp._new_transport"),
     Internal("faust.app.base:App._on_partitions_revoked", "d5c895bbe57d", "ExactConsumer.on_partitions_revoked"),

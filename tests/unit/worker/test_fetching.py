@@ -11,7 +11,7 @@ from faust.types import TP
 
 from tests.apps import CHANGELOG, RAW, consumer_of
 from worker.app import EmotionApp
-from worker.fetching import _ends
+from worker.fetching import ExactThread, _ends
 
 
 class Reader:
@@ -35,6 +35,17 @@ class Reader:
 
     def highwater(self, _: Any) -> int | None:
         return self.last_end if self.read else None
+
+
+def test_nobody_waits_for_ever_for_the_thread_of_the_client(app: EmotionApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def make() -> ExactThread:
+        return ExactThread(app.exact_consumer)
+
+    monkeypatch.setattr("worker.fetching._ENDED_WITHIN_S", 0.1)
+    thread = ExactThread.Worker(asyncio.run(make()))
+    assert thread.daemon, "Python waits for all others"
+    thread.stop()
+    assert not thread.is_stopped.is_set()
 
 
 def test_the_end_of_a_changelog_is_what_a_reader_can_reach() -> None:
