@@ -23,6 +23,9 @@ from worker.settings import KafkaSettings, WorkerSettings
 _STEP_S = 12.0
 """About what a step takes, a new assignment after kill -9 included."""
 
+_THRESHOLD = 0.36
+"""Of the confidences that the tiny bundles give to the load, some lie below it and some above."""
+
 _BROKER_RECOVERS_S = 300.0
 """After kill -9 a broker first reads its logs again, on a busy machine for minutes."""
 
@@ -66,7 +69,7 @@ def main(
                 emotion_topic=f"{name}.emotion",
                 dead_topic=f"{name}.dead",
             )
-            worker = WorkerSettings(app_id=name, retention_s=4 * 3600)
+            worker = WorkerSettings(app_id=name, retention_s=4 * 3600, abstain_threshold=_THRESHOLD)
             create_topics(kafka, worker, partitions=PARTITIONS)
             bundles = (
                 build_tiny_bundle(folder / "one"),

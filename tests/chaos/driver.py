@@ -24,6 +24,7 @@ _LOOK_EVERY_S = 0.5
 _COUNTED_BOUND_S = 300.0
 _BROKER_HEALS_S = 150.0
 """So long after the broker was broken a worker may still end by itself (its delivery times out, it is restarted)."""
+_SWAP_BOUND_S = 60.0
 _PULSE_S = 0.4
 """So long a slow broker stands still, then works, again and again."""
 _ROLLING = ("1m", "5m", "1h")
@@ -83,7 +84,7 @@ class Driver:
                 self._fleet.terminate(member, must_be_clean=member.is_ready())
                 self._fleet.start(member, step.bundle)
             case Act.SWAP:
-                self._fleet.swap(member, step.bundle)
+                self._swap(member, step.bundle)
             case Act.JOIN:
                 idle = [one for one in self._fleet.members if one not in running]
                 if idle:
@@ -108,6 +109,18 @@ class Driver:
         topic = kafka.emotion_topic if step.member % 2 else worker.changelog_topic
         with next_record(kafka, topic):
             member.stream.kill()
+
+    def _swap(self, member: Member, bundle: int) -> None:
+        """While it labels: a worker that only starts would begin with the other bundle."""
+        self._fleet.wait_until_ready()
+        before = member.version()
+        self._fleet.swap(member, bundle)
+        until = time.monotonic() + _SWAP_BOUND_S
+        while (served := member.version()) == before and time.monotonic() < until:
+            self._watch(_LOOK_EVERY_S)
+        self._watch(_LOOK_EVERY_S)
+        if served == before and time.monotonic() > self._fleet.excused_until:
+            self._fleet.wrong.append(f"{member.name} keeps bundle {before}")
 
     def _break_broker(self, step: Step) -> None:
         broker = self._stage.broker
@@ -162,14 +175,17 @@ class Driver:
         self._load.go_on()
 
     def _wait_until_counted(self, tweets: int) -> None:
-        """Every running worker must come to know of all tweets."""
+        """Every running worker must come to know of all tweets; if not, what is missing is still reported."""
 
         def all_counted() -> bool:
             self._fleet.supervise()
             self._fleet.look()
             return all(self._total(index) >= tweets for index in range(len(self._fleet.running)))
 
-        wait_for(all_counted, _COUNTED_BOUND_S, lambda: f"not all of {tweets} were counted; see {self._stage.folder}")
+        try:
+            wait_for(all_counted, _COUNTED_BOUND_S, lambda: f"not all of {tweets} were counted")
+        except AssertionError as error:
+            self._fleet.wrong.append(str(error))
 
     def _total(self, index: int) -> int:
         answer = self._fleet.counts(self._fleet.running[index], f"{self._stage.worker.retention_s:.0f}s")

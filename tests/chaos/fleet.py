@@ -49,6 +49,10 @@ class Member:
         new.replace(self._bundle)
 
     @property
+    def leads_to(self) -> Path:
+        return self._bundle.resolve()
+
+    @property
     def pid(self) -> int | None:
         return None if self.stream.process is None else self.stream.process.pid
 
@@ -61,6 +65,13 @@ class Member:
             return bool(self.stream.get("/readyz")["ready"])
         except OSError:
             return False
+
+    def version(self) -> str | None:
+        """Of the bundle that labels; None while it starts."""
+        try:
+            return str(self.stream.get("/model")["version"])
+        except OSError:
+            return None
 
     def look(self, window: str) -> str | None:
         """Ask for the counts; what is wrong with the answer, else None."""
@@ -115,7 +126,9 @@ class Fleet:
         member.start(self.bundles[bundle % len(self.bundles)])
 
     def swap(self, member: Member, bundle: int) -> None:
-        member.lead_to(self.bundles[bundle % len(self.bundles)])
+        """Lead to a bundle that is not there now."""
+        others = [folder for folder in self.bundles if folder.resolve() != member.leads_to]
+        member.lead_to(others[bundle % len(others)])
 
     def supervise(self) -> None:
         """Start again what ended by itself, as a supervisor does; note the exit code."""

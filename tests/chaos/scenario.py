@@ -34,7 +34,7 @@ class Step:
     member: int
     """Which of the running workers, modulo their number."""
     bundle: int
-    """Which bundle a worker gets that is started or swaps, modulo their number."""
+    """Which bundle a worker gets that is started, or which other one if it swaps, modulo their number."""
     lasting_s: float = 0.0
 
 

@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 import pytest
 
 from tests.chaos.checks import Expected, Outcomes, check_outcomes
-from tests.chaos.fleet import Member
+from tests.chaos.fleet import Fleet, Member
 from tests.chaos.ledger import DEAD, Ledger, Raw, Written
 from tests.chaos.load import tweets
 from tests.chaos.report import Report
@@ -198,3 +198,14 @@ def test_a_scenario_is_the_same_for_a_seed_and_kills_as_often_as_asked(workers: 
 
 def test_the_load_is_the_same_for_a_seed() -> None:
     assert list(tweets(3, 50)) == list(tweets(3, 50)) != list(tweets(4, 50))
+
+
+def test_a_swap_leads_to_another_bundle_whatever_is_drawn(tmp_path: Path) -> None:
+    bundles = [tmp_path / name for name in ("one", "other")]
+    fleet = Fleet(KafkaSettings(), WorkerSettings(), bundles, tmp_path, 1)
+    (member,) = fleet.members
+    member.lead_to(bundles[0])
+    fleet.swap(member, 0)
+    assert member.leads_to == bundles[1]
+    fleet.swap(member, 1)
+    assert member.leads_to == bundles[0]
