@@ -2,9 +2,11 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -232,12 +234,19 @@ class Driver:
         errors: list[str] = []
         asked = 0
         for member in self._fleet.running:
-            for moment_s in expected.buckets:
-                at = datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-                for window in (f"{bucket_s:.0f}s", *_ROLLING):
-                    answer = self._fleet.counts(member, window, at)
+            try:
+                for moment_s, answer in self._asked(member, expected.buckets):
                     first = moment_s - answer["window_s"] + bucket_s
                     inside = [bucket for bucket in expected.buckets if first <= bucket <= moment_s]
                     errors += [f"{member.name}: {wrong}" for wrong in expected.errors(answer, inside)]
                     asked += 1
+            except OSError as error:
+                errors.append(f"{member.name} does not answer: {error}")
         return errors, asked
+
+    def _asked(self, member: Member, buckets: list[float]) -> Iterator[tuple[float, dict[str, Any]]]:
+        """Start of its last bucket and answer of each window."""
+        for moment_s in buckets:
+            at = datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            for window in (f"{self._stage.worker.bucket_s:.0f}s", *_ROLLING):
+                yield moment_s, self._fleet.counts(member, window, at)
