@@ -13,7 +13,7 @@ import pandas as pd
 from schemas.bundle import MANIFEST_FILE
 from training.course import RUN_FILE, VOCABULARY_FILE, Course, Plan, begin, read_run
 from training.data.prepare import fingerprint
-from training.data.rows import TARGETS, accepted, read_rows, validation_rows
+from training.data.rows import TARGETS, accepted, validation_rows
 from training.errors import DataUnreadable, ExportRefused, SettingUnfit
 from training.files import replaced
 from training.lessons import Lesson, plain_lesson
@@ -22,7 +22,7 @@ NO_VECTORS = "no word vectors; name them with --glove or --data, or a run or bun
 
 
 def train_encoder(
-    prepared: Path | pd.DataFrame,
+    prepared: pd.DataFrame,
     name: str,
     run: Path,
     *,
@@ -33,7 +33,7 @@ def train_encoder(
 ) -> dict[str, Any]:
     """Fine-tune an encoder on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
-    ``prepared`` is the folder, or its rows where they were read before. ``start`` is a run or a bundle of the same
+    ``prepared`` are the rows that `read_rows` gives. ``start`` is a run or a bundle of the same
     base, whose weights to begin with; ``settings`` are of `EncoderSettings`. An interrupted run goes on. Returns what
     the run says of itself.
 
@@ -94,7 +94,7 @@ def _not_served(name: str, tokenizer: Any, model: Any) -> str | None:
 
 
 def train_lstm(
-    prepared: Path | pd.DataFrame,
+    prepared: pd.DataFrame,
     glove: Path | None,
     run: Path,
     *,
@@ -106,7 +106,7 @@ def train_lstm(
 ) -> dict[str, Any]:
     """Train the LSTM on a lesson; default: the labelled rows, of ``sources`` only if any are named.
 
-    ``prepared`` is the folder, or its rows where they were read before. ``start`` is a run or a bundle whose weights
+    ``prepared`` are the rows that `read_rows` gives. ``start`` is a run or a bundle whose weights
     and vocabulary to begin with; without it ``glove`` gives both the vectors and the vocabulary. ``settings`` are of
     `LstmSettings` and override the preset's (default: product). An interrupted run goes on. Returns what the run says
     of itself.
@@ -159,16 +159,15 @@ def train_lstm(
     return _take(Course(learner, plan, accepted(grading)), run, report)
 
 
-def _rows(prepared: Path | pd.DataFrame, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
+def _rows(prepared: pd.DataFrame, sources: Sequence[str]) -> tuple[pd.DataFrame, str]:
     """The rows of ``sources``, all if none is named, and the `fingerprint` of all."""
-    rows = read_rows(prepared) if isinstance(prepared, Path) else prepared
-    there = sorted(set(rows["source"]))
+    there = sorted(set(prepared["source"]))
     if missing := sorted(set(sources) - set(there)):
         raise DataUnreadable(
             f"the prepared set has no rows of {', '.join(missing)}; its sources are {', '.join(there)}"
         )
-    chosen = rows[rows["source"].isin(sources)].reset_index(drop=True) if sources else rows
-    return chosen, fingerprint(rows)
+    chosen = prepared[prepared["source"].isin(sources)].reset_index(drop=True) if sources else prepared
+    return chosen, fingerprint(prepared)
 
 
 def _mark(kind: str, base: str, start: Path | None, settings: Any) -> dict[str, Any]:

@@ -28,12 +28,20 @@ pytestmark = [
 ]
 
 
-def test_a_worker_needs_no_more_than_the_rights_in_docs_operations(
-    secured: SecuredKafka, tiny_bundle: Path, tmp_path: Path
-) -> None:
+Created = tuple[KafkaSettings, WorkerSettings]
+
+
+@pytest.fixture
+def created(secured: SecuredKafka, tiny_bundle: Path, tmp_path: Path) -> Created:
+    """An administrator's settings, and those of a worker whose topics are there and who has no rights yet."""
     kafka = secured.settings("scram", tmp_path)
     worker = WorkerSettings(app_id=f"{kafka.raw_topic}-app", bundle=tiny_bundle, data_dir=tmp_path / "data")
     create_topics(kafka, worker, partitions=4)
+    return kafka, worker
+
+
+def test_a_worker_needs_no_more_than_the_rights_in_docs_operations(created: Created, tmp_path: Path) -> None:
+    kafka, worker = created
     give(kafka, documented_rights(kafka, worker))
     with Stream(kafka, worker, tmp_path / "worker.log") as stream:
         stream.produce([b"so happy", b"what a sad day"] * 20)
@@ -55,12 +63,8 @@ LACKING = [
 
 
 @pytest.mark.parametrize("lacking", LACKING)
-def test_a_right_that_is_missing_is_named_before_the_first_tweet(
-    secured: SecuredKafka, lacking: str, tmp_path: Path
-) -> None:
-    kafka = secured.settings("scram", tmp_path)
-    worker = WorkerSettings(app_id=f"{kafka.raw_topic}-app")
-    create_topics(kafka, worker, partitions=4)
+def test_a_right_that_is_missing_is_named_before_the_first_tweet(created: Created, lacking: str) -> None:
+    kafka, worker = created
     check_rights(kafka, worker)
     rights = documented_rights(kafka, worker)
     del rights[lacking]
@@ -83,11 +87,9 @@ def refusal(kafka: KafkaSettings, worker: WorkerSettings) -> str:
 
 
 def test_a_worker_ends_with_a_clear_line_where_rights_are_missing_or_taken_away(
-    secured: SecuredKafka, tiny_bundle: Path, tmp_path: Path
+    created: Created, tmp_path: Path
 ) -> None:
-    kafka = secured.settings("scram", tmp_path)
-    worker = WorkerSettings(app_id=f"{kafka.raw_topic}-app", bundle=tiny_bundle, data_dir=tmp_path / "data")
-    create_topics(kafka, worker, partitions=4)
+    kafka, worker = created
     with Stream(kafka, worker, tmp_path / "worker.log") as stream:
         stream.start(KAFKA_SASL_USERNAME=WORKER_USER)
         assert stream.ended() == NO_PERMISSION

@@ -47,10 +47,11 @@ def lstm(
     **sizes: Any,
 ) -> None:
     """Three bidirectional LSTM layers on frozen GloVe vectors."""
+    from training.data.rows import read_rows
     from training.pipeline import train_lstm
 
     path = glove_path(glove, data)
-    train_lstm(prepared, path, out, preset=preset, start=start, sources=sources, **given(**sizes))
+    train_lstm(read_rows(prepared), path, out, preset=preset, start=start, sources=sources, **given(**sizes))
 
 
 @train.command()
@@ -72,6 +73,7 @@ def distilbert(
     prepared: Path, base: str, out: Path, start: Path | None, sources: tuple[str, ...], **sizes: Any
 ) -> None:
     """Fine-tune a transformer encoder, DistilBERT or any other; it can teach others (`distill`)."""
+    from training.data.rows import read_rows
     from training.pipeline import train_encoder
 
-    train_encoder(prepared, base, out, start=start, sources=sources, **given(**sizes))
+    train_encoder(read_rows(prepared), base, out, start=start, sources=sources, **given(**sizes))

@@ -34,7 +34,7 @@ def test_a_bundle_that_no_worker_without_vnni_would_start_with_is_not_written(
         monkeypatch.setattr(f"{module}.cpu_flags", lambda: frozenset({"avx512_vnni"}))
     own, run, bundle = prepared(tmp_path / "own", rows=600, unclear=0), tmp_path / "run", tmp_path / "bundle"
     build_bert(tmp_path / "base")
-    train_encoder(own, str(tmp_path / "base"), run, epochs=3, learning_rate=0.003)
+    train_encoder(read_rows(own), str(tmp_path / "base"), run, epochs=3, learning_rate=0.003)
     with monkeypatch.context() as known:
         known.setattr("training.export.GOLDEN_TEXTS", tuple(read_rows(own)["cleaned"][:10]))
         export_run(own, run, bundle, name=None, bundle_version="1")
@@ -82,7 +82,7 @@ def test_what_a_lesser_cpu_answers_is_compared_with_the_golden_cases_and_with_th
 def test_an_encoder_of_few_positions_reads_as_many_tokens(tmp_path: Path) -> None:
     own = prepared(tmp_path / "own")
     build_bert(tmp_path / "base", max_position_embeddings=9)  # the texts have ten tokens
-    made = train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    made = train_encoder(read_rows(own), str(tmp_path / "base"), tmp_path / "run", epochs=1)
     assert made["sizes"]["max_tokens"] == 9
     made["sizes"]["max_tokens"] = 64  # as a run of before says
     (tmp_path / "run" / "run.json").write_text(json.dumps(made))
@@ -106,7 +106,7 @@ def test_an_encoder_without_a_fast_tokenizer_may_teach_but_not_be_served(
 ) -> None:
     own = prepared(tmp_path / "own")
     build_bertweet(tmp_path / "base")
-    train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    train_encoder(read_rows(own), str(tmp_path / "base"), tmp_path / "run", epochs=1)
     assert "base has no fast tokenizer (tokenizer.json): this run may teach others, but" in capsys.readouterr().err
     with pytest.raises(ExportRefused, match=r"base has no fast tokenizer .* which a bundle needs; this run may teach"):
         export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")

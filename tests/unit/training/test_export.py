@@ -60,7 +60,7 @@ def test_nothing_else_is_written_into_a_bundle(tiny_bundle: Path, tmp_path: Path
 def test_a_run_is_exported_with_the_rows_that_it_learned_from_only(tmp_path: Path) -> None:
     own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other", rows=360)
     build_bert(tmp_path / "base")
-    made = train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    made = train_encoder(read_rows(own), str(tmp_path / "base"), tmp_path / "run", epochs=1)
     assert json.loads((own / "report.json").read_text())["save"]["sha256"] == made["prepared_sha256"]
     with pytest.raises(ExportRefused, match=f"learned from prepared rows with sha256 {made['prepared_sha256']}, those"):
         export_run(other, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
@@ -85,10 +85,10 @@ def test_a_start_that_may_have_seen_what_is_measured_is_told(tmp_path: Path) -> 
     own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other", rows=360)
     build_bert(tmp_path / "base")
     base = str(tmp_path / "base")
-    first = train_encoder(own, base, tmp_path / "first", epochs=1)
-    same = train_encoder(own, base, tmp_path / "same", start=tmp_path / "first", epochs=1)
-    moved = train_encoder(other, base, tmp_path / "moved", start=tmp_path / "first", epochs=1)
-    back = train_encoder(other, base, tmp_path / "back", start=tmp_path / "moved", epochs=1)
+    first = train_encoder(read_rows(own), base, tmp_path / "first", epochs=1)
+    same = train_encoder(read_rows(own), base, tmp_path / "same", start=tmp_path / "first", epochs=1)
+    moved = train_encoder(read_rows(other), base, tmp_path / "moved", start=tmp_path / "first", epochs=1)
+    back = train_encoder(read_rows(other), base, tmp_path / "back", start=tmp_path / "moved", epochs=1)
     assert [run["other_rows"] for run in (first, same, moved, back)] == [False, False, True, True]
     average_runs([tmp_path / "same", tmp_path / "back"], tmp_path / "both")
     manifest = export_run(own, tmp_path / "both", tmp_path / "bundle", name=None, bundle_version="1")
@@ -103,7 +103,7 @@ def test_a_teacher_that_may_have_seen_what_is_measured_is_told(tiny_bundle: Path
     own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other", rows=360)
     build_bert(tmp_path / "base")
     base, first = str(tmp_path / "base"), tmp_path / "first"
-    train_encoder(own, base, first, epochs=1)
+    train_encoder(read_rows(own), base, first, epochs=1)
     for rows, teachers, others in (
         (own, (first,), []),
         (own, (first, tiny_bundle), ["tiny"]),
@@ -111,7 +111,7 @@ def test_a_teacher_that_may_have_seen_what_is_measured_is_told(tiny_bundle: Path
     ):
         run = tmp_path / f"{rows.name} {len(teachers)}"
         lesson = replace(plain_lesson(read_rows(rows)), teachers=teachers)
-        assert train_encoder(rows, base, run, lesson=lesson, epochs=1)["other_teachers"] == others
+        assert train_encoder(read_rows(rows), base, run, lesson=lesson, epochs=1)["other_teachers"] == others
         export_run(rows, run, tmp_path / "bundle", name=None, bundle_version="1")
         card = (tmp_path / "bundle" / "README.md").read_text()
         assert ("Test rows took part in nothing." in card) is (not others)
@@ -121,11 +121,11 @@ def test_a_teacher_that_may_have_seen_what_is_measured_is_told(tiny_bundle: Path
 def test_only_validation_rows_that_changed_are_other_rows_too(tmp_path: Path) -> None:
     own = prepared(tmp_path / "own")
     build_bert(tmp_path / "base")
-    train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    train_encoder(read_rows(own), str(tmp_path / "base"), tmp_path / "run", epochs=1)
     rows = pd.read_parquet(own / "rows.parquet")
     rows.drop(rows.index[rows["split"] == "val"][0]).reset_index(drop=True).to_parquet(own / "rows.parquet")
     with pytest.raises(FolderTaken, match="begun with other rows"):
-        train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+        train_encoder(read_rows(own), str(tmp_path / "base"), tmp_path / "run", epochs=1)
 
 
 def test_only_a_base_that_is_known_by_its_full_name_is_credited() -> None:
@@ -243,6 +243,6 @@ def test_rows_too_few_to_be_halved_are_measured_with_the_temperature_of_all_and_
     assert of_others is None
     own = prepared(tmp_path / "own")
     build_bert(tmp_path / "base")
-    train_encoder(own, str(tmp_path / "base"), tmp_path / "run", epochs=1)
+    train_encoder(read_rows(own), str(tmp_path / "base"), tmp_path / "run", epochs=1)
     export_run(own, tmp_path / "run", tmp_path / "bundle", name=None, bundle_version="1")
     assert "they have that temperature too, being too few to be halved" in (tmp_path / "bundle/README.md").read_text()

@@ -43,7 +43,7 @@ class CpuUse(NamedTuple):
 
 
 def machine_facts() -> dict[str, Any]:
-    """What the figures depend on: processor, its vector instructions, cores, other load, versions, commit."""
+    """What the figures depend on: processor, its vector instructions, cores, other load, versions."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
