@@ -18,8 +18,9 @@ from worker.settings import KafkaSettings, WorkerSettings
 for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(variable, "1")
 
-# A shell that is set up for somebody's cluster would change what is tested, and where.
-for variable in [name for name in os.environ if name.startswith(("KAFKA_", "WORKER_")) and name != "KAFKA_HOME"]:
+# A shell that is set up for somebody's cluster or data would change what is tested, and where.
+_SETTINGS = ("KAFKA_", "WORKER_", "EMOTION_")
+for variable in [name for name in os.environ if name.startswith(_SETTINGS) and name != "KAFKA_HOME"]:
     del os.environ[variable]
 
 # How long an example takes says more of the machine than of the code.

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click import UsageError
 from click.testing import CliRunner, Result
 
 from schemas.emotions import EMOTIONS
@@ -236,6 +237,12 @@ def test_a_bundle_teaches_an_lstm_which_says_by_whom_and_with_what_it_was_made(
     manifest = load_engine(tmp_path / "bundle").manifest
     assert {"keras", "numpy", "onnxruntime"} <= set(manifest.libraries)
     assert f"taught by {tiny_bundle.name}" in (tmp_path / "bundle" / "README.md").read_text()
+
+
+def test_a_mix_without_a_folder_of_its_sets_says_what_to_name(tmp_path: Path) -> None:
+    refused = invoke("prepare", "--mix", "product", "--out", tmp_path)
+    assert refused.exit_code == UsageError.exit_code
+    assert "name the folder of the public sets with --data (EMOTION_DATA)" in refused.output
 
 
 def test_shares_that_leave_nothing_and_a_path_of_no_use_are_named(corpus: Path, tmp_path: Path) -> None:
