@@ -56,7 +56,10 @@ def read_run(run: Path) -> dict[str, Any]:
         raise DataUnreadable(
             f"{path} is missing; make it with `python -m training train` (an interrupted run goes on with its command)"
         )
-    return read_object(path)
+    made = read_object(path)
+    if not isinstance(made.get("sizes"), dict) or not {"kind", "base"} <= made.keys():
+        raise DataUnreadable(f"{path} names no kind, base and sizes of a model; remove this run and train it anew")
+    return made
 
 
 def read_object(path: Path) -> dict[str, Any]:

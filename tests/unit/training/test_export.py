@@ -72,7 +72,12 @@ def test_a_run_is_exported_with_the_rows_that_it_learned_from_only(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("told", "said"), [("", r"run\.json cannot be read"), ("[]", r"run\.json holds no JSON object")]
+    ("told", "said"),
+    [
+        ("", r"run\.json cannot be read"),
+        ("[]", r"run\.json holds no JSON object"),
+        ('{"kind": "encoder", "sizes": {}}', r"run\.json names no kind, base and sizes of a model"),
+    ],
 )
 def test_a_run_that_says_nothing_of_itself_is_named(tmp_path: Path, told: str, said: str) -> None:
     own, run = prepared(tmp_path / "own"), run_of(tmp_path / "run")

@@ -69,7 +69,7 @@ def test_sizes_that_a_start_has_not_are_refused(tiny_bundle: Path, tmp_path: Pat
 
 def test_a_run_with_damaged_weights_is_named(tmp_path: Path) -> None:
     (tmp_path / "vocabulary.json").write_text(json.dumps({"vocabulary": WORDS, "trained": 4}))
-    (tmp_path / "run.json").write_text(json.dumps({"sizes": {"units": [8, 8, 6]}, "base": "glove"}))
+    (tmp_path / "run.json").write_text(json.dumps({"kind": "lstm", "sizes": {"units": [8, 8, 6]}, "base": "glove"}))
     (tmp_path / BEST_FILE).write_bytes(b"cut")
     with pytest.raises(DataUnreadable, match=f"{BEST_FILE} cannot be read"):
         lstm_start.from_run(tmp_path, LstmSettings())

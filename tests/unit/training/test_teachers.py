@@ -62,7 +62,7 @@ def test_a_teacher_that_changed_is_asked_again(tmp_path: Path) -> None:
     build_bert(tmp_path / "base")
     tokenizer, model = load_encoder(str(tmp_path / "base"))
     save_encoder(folder, tokenizer, model)
-    (folder / "run.json").write_text('{"kind": "encoder", "sizes": {"max_tokens": 64}}')
+    (folder / "run.json").write_text('{"kind": "encoder", "base": "bert", "sizes": {"max_tokens": 64}}')
     for bias in (1.0, 2.0):
         torch.nn.init.constant_(model.head.weight, bias)
         torch.save(model.state_dict(), folder / "best.pt")
@@ -104,7 +104,7 @@ def test_a_teacher_with_other_labels_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_teacher_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataUnreadable, match="is no teacher"):
         ask(tmp_path, TEXTS)
-    (tmp_path / "run.json").write_text('{"kind": "lstm"}')
+    (tmp_path / "run.json").write_text('{"kind": "lstm", "base": "glove", "sizes": {}}')
     with pytest.raises(DataUnreadable, match="export it"):
         ask(tmp_path, TEXTS)
 
