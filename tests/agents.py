@@ -64,11 +64,10 @@ class Edge:
             consumer_generation_id=GENERATION,
             is_flowing=True,
             exact_consumer=SimpleNamespace(
-                acknowledge=lambda *run: self.acknowledged.append(run),
+                acknowledged=SimpleNamespace(add=lambda *run: self.acknowledged.append(run)),
                 past_holes=lambda _: lambda offset: next(n for n in count(offset) if n not in self.holes),
                 seek=self._rewind,
-                group_generation=GENERATION,
-                is_heard=True,
+                membership=SimpleNamespace(generation=GENERATION, is_heard=True),
             ),
             deletions=SimpleNamespace(passed=self._passed),
             horizon=SimpleNamespace(oldest_s=lambda _: 0.0),

@@ -135,7 +135,7 @@ class ScoreAgent:
 
     def _is_ours(self, event: EventT[Any]) -> bool:
         """False for what was fetched before a rebalance: its partition may belong to another worker now."""
-        generation, group = self._app.consumer_generation_id, self._app.exact_consumer.group_generation
+        generation, group = self._app.consumer_generation_id, self._app.exact_consumer.membership.generation
         return bool(event.message.generation_id == generation == group != self._app.progress.dead_generation)
 
     async def _in_sequence(self, runs: list[Run]) -> list[Run]:
@@ -229,7 +229,7 @@ class ScoreAgent:
             PublishFailed: the group did not answer for as long as a publish may take.
         """
         deadline = time.monotonic() + self._worker.delivery_timeout_s
-        while (ours := batch.only(self._is_ours)).parts and not self._app.exact_consumer.is_heard:
+        while (ours := batch.only(self._is_ours)).parts and not self._app.exact_consumer.membership.is_heard:
             if self._app.should_stop:
                 return batch.only(lambda _: False)
             if time.monotonic() > deadline:
@@ -260,7 +260,7 @@ class ScoreAgent:
                 self._app.counts_table[key] = row
         for run in ours.runs:
             progress.forget(run.tp.partition, run.first, run.last)
-            self._app.exact_consumer.acknowledge(run.tp, run.first, run.last)
+            self._app.exact_consumer.acknowledged.add(run.tp, run.first, run.last)
 
     async def close(self, bound_s: float) -> bool:
         """Wait for the batches in flight and end the threads; False if they did not end within ``bound_s``."""

@@ -137,7 +137,7 @@ class EmotionApp(faust.App):
 
     def write_again(self, overtaken: set[RowKey]) -> None:
         """Write our own rows once more behind older ones, which a worker that was fenced off wrote late."""
-        if self.rebalancing or not self.tables.actives_ready or not self.exact_consumer.is_heard:
+        if self.rebalancing or not self.tables.actives_ready or not self.exact_consumer.membership.is_heard:
             return
         owned = self.assigned_partitions()
         for key in [key for key in overtaken if key[0] in owned]:

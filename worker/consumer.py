@@ -4,7 +4,6 @@ Pinned to faust-streaming 0.15.3: a test fails when one of the internals used he
 """
 
 import asyncio
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +12,15 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from worker.clock import boot_s
+from worker.acknowledged import Acknowledged
 from worker.counts import positions
 from worker.fetching import ExactThread, ReadOffsets
 from worker.holes import Holes
+from worker.membership import Membership
 from worker.records import RawRecord
 
 if TYPE_CHECKING:
     from worker.app import EmotionApp
-
-HEARD_WITHIN_S = 3.0
-"""Half of the session timeout: a group that answered a heartbeat so lately has not given our partitions away."""
 
 
 class ExactConsumer(driver.Consumer):
@@ -36,50 +33,21 @@ class ExactConsumer(driver.Consumer):
         # Faust drops what lies before the last record it saw. One that is under way during a seek then hides what is
         # read again, and under a backlog one nearly always is.
         self._read_offset = ReadOffsets(self.app.raw_topic_name)
-        self.holes = Holes()
-        self._base: dict[TP, int] = {}
-        """Source partition -> the offset to commit next, at first the one where reading began."""
-        self._done: defaultdict[TP, deque[tuple[int, int]]] = defaultdict(deque)
-        """First and last offset of acknowledged runs that are not committed yet."""
+        self.holes, self.acknowledged, self.membership = Holes(), Acknowledged(), Membership()
         self._deferred: frozenset[TP] = frozenset()
         """Source partitions that flow as soon as the rebalance is over."""
         self._seeking = asyncio.Lock()
         self._fetching: asyncio.Task[Any] | None = None
-        self._coordinator: Any = None
-        self._heard_at = boot_s()
         self._assigned_in = 0
         """The number of the rebalance that assigned our partitions."""
 
     def _new_consumer_thread(self) -> ExactThread:
         return ExactThread(self, loop=self.loop, beacon=self.beacon)
 
-    def listen_to(self, coordinator: Any) -> None:
-        """Note the heartbeats of aiokafka's group coordinator; called in its thread."""
-        self._coordinator, beat = coordinator, coordinator._do_heartbeat  # noqa: SLF001 - aiokafka has no other way
-
-        async def noting() -> bool:
-            asked_at = boot_s()
-            answered = bool(await beat())
-            if answered:
-                self._heard_at = asked_at
-            return answered
-
-        coordinator._do_heartbeat = noting  # noqa: SLF001 - see above
-
-    @property
-    def is_heard(self) -> bool:
-        """Whether the group knew us a moment ago. What stood still does not know what it missed."""
-        return boot_s() - self._heard_at < HEARD_WITHIN_S
-
-    @property
-    def group_generation(self) -> int | None:
-        """The generation that the client believes in; it changes as soon as the group says that we are out."""
-        generation: int | None = self._coordinator and self._coordinator.generation
-        return generation
-
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note that the group knows us, and which rebalance this is."""
-        self._heard_at, self._assigned_in = boot_s(), self.app.rebalancing_count
+        self.membership.renew()
+        self._assigned_in = self.app.rebalancing_count
         await super().on_partitions_assigned(assigned, generation_id)
 
     # Faust spends four tasks and an event on every record between the fetcher and the agent (ADR 20).
@@ -168,40 +136,26 @@ class ExactConsumer(driver.Consumer):
                 if offset is not None:
                     self.app.deletions.note(tp, offset, start)
                 await self.seek(tp, start)
-                self._base[tp] = starts[tp.partition] = start
-                self._done[tp].clear()
+                self.acknowledged.begin(tp, start)
+                starts[tp.partition] = start
             await self.app.begin_assignment(starts)
             if self.is_overtaken:
                 raise RebalanceAgain
 
-    def acknowledge(self, tp: TP, first: int, last: int) -> None:
-        """All records from ``first`` to ``last`` have their outcome published and counted; runs come in order."""
-        if tp in self._base:
-            self._done[tp].append((first, last))
-
     # 606: Faust commits the end of the acked run wherever that run starts, over tweets that are not acked.
     def _new_offset(self, tp: TP) -> int | None:
-        """The offset to commit: where the acknowledged runs, and holes, that follow `_base` without a gap end."""
-        base = self._base.get(tp)
-        if base is None:
-            return None
-        done, past = self._done[tp], self.past_holes(tp)
-        following = past(base)
-        while done and done[0][0] <= following:
-            following = past(max(following, done.popleft()[1] + 1))
-        if following == base:
-            return None
-        # The agent has yet to pass a hole behind the last record that it took.
-        self.holes.forget(tp, before=min(following, self.app.progress.expected.get(tp.partition, following)))
-        self._base[tp] = following
+        """The offset to commit: where the acknowledged runs, and holes, that follow the last one without a gap end."""
+        following = self.acknowledged.advance(tp, self.past_holes(tp))
+        if following is not None:
+            # The agent has yet to pass a hole behind the last record that it took.
+            self.holes.forget(tp, before=min(following, self.app.progress.expected.get(tp.partition, following)))
         return following
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         return self.app.may_commit and await super()._commit(offsets)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        wanted = [tp for tp, done in self._done.items() if done]
-        return (tp for tp in wanted if topics is None or tp in topics or tp.topic in topics)
+        return (tp for tp in self.acknowledged.pending if topics is None or tp in topics or tp.topic in topics)
 
     # Faust notes a gap for whatever did not reach its queues, a fetch that it dropped included: tweets would be lost.
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
@@ -219,15 +173,14 @@ class ExactConsumer(driver.Consumer):
     # 502: at a revocation Faust forgets the acks of the batch in flight, and its work is repeated elsewhere.
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish the batch in flight (bounded) and commit it before the partitions go, if they are not gone already."""
-        if self.group_generation != self.app.consumer_generation_id:
+        if self.membership.generation != self.app.consumer_generation_id:
             self.app.progress.dead_generation = self.app.consumer_generation_id
         await self.app.progress.drained(self.app.drain_s)
         self.app.progress.dead_generation = self.app.consumer_generation_id
         if revoked:
             await self.commit()
         for tp in revoked:
-            self._base.pop(tp, None)
-            self._done.pop(tp, None)
+            self.acknowledged.forget(tp)
             self.holes.forget(tp)
         await super().on_partitions_revoked(revoked)
 

@@ -61,7 +61,7 @@ class ExactThread(driver.AIOKafkaConsumerThread):
         """Start the client, and note when the group answers its heartbeats."""
         read_any_header()
         await super().on_start()
-        cast("ExactConsumer", self.consumer).listen_to(self._ensure_consumer()._coordinator)  # noqa: SLF001 - aiokafka has no other way
+        cast("ExactConsumer", self.consumer).membership.listen_to(self._ensure_consumer()._coordinator)  # noqa: SLF001 - aiokafka has no other way
 
     # Faust waits up to 1.5 s for a first byte, and a partition that is resumed or read empty meanwhile waits as long.
     # It reads what transactions aborted unless it writes in transactions itself: a tweet sent again would count twice.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from worker.app import EmotionApp
-from worker.follower import Follower
+from worker.view import CountsView
 
 STUCK_EXIT_CODE = 70
 _STOOD_STILL_S = 5.0
@@ -18,7 +18,7 @@ class Health:
 
     stuck_s: float
     app: EmotionApp | None = None
-    follower: Follower | None = None
+    view: CountsView | None = None
     engine_loaded: bool = False
     _last_idle_at: float = field(default_factory=time.monotonic, init=False)
     _looked_at: float = field(default_factory=time.monotonic, init=False)
@@ -26,11 +26,11 @@ class Health:
     def missing(self) -> list[str]:
         """What still keeps the worker from being ready; empty when it is."""
         reasons = [] if self.engine_loaded else ["the bundle is not loaded"]
-        if self.app is None or self.follower is None:
+        if self.app is None or self.view is None:
             return [*reasons, "the brokers have not answered yet"]
         if self.app.rebalancing or not self.app.tables.actives_ready:
             reasons.append("partitions are being assigned and the table recovered")
-        if not self.follower.caught_up:
+        if not self.view.caught_up:
             reasons.append("the changelog has not been read to its end")
         return reasons
 
@@ -44,11 +44,11 @@ class Health:
         if now - self._looked_at > _STOOD_STILL_S:
             self._last_idle_at = now
         self._looked_at = now
-        if self.app is None or self.follower is None:
+        if self.app is None or self.view is None:
             return 0.0
         settled = not self.app.rebalancing and self.app.tables.actives_ready
         progress = self.app.progress
-        if settled and progress.is_idle and _lag(progress.expected, self.follower.ends) == 0:
+        if settled and progress.is_idle and _lag(progress.expected, self.view.ends) == 0:
             self._last_idle_at = now
             return 0.0
         return max(0.0, now - max(progress.moved_at, self._last_idle_at))

@@ -32,6 +32,7 @@ from worker.rights import check_rights
 from worker.serving import Serving
 from worker.settings import KafkaSettings, WorkerSettings
 from worker.shadow import Shadow, Shadowed
+from worker.view import CountsView
 from worker.web import WebSide
 
 log = structlog.get_logger("worker")
@@ -76,7 +77,8 @@ async def _serve(kafka: KafkaSettings, worker: WorkerSettings, load: Callable[..
             return 0
         await asyncio.to_thread(check_rights, kafka, worker)
         partitions = check_topics(metadata, kafka, worker)
-        async with _following(Follower(kafka, worker, partitions, clock), stopping) as health.follower:
+        health.view = CountsView(worker, partitions, clock)
+        async with _following(Follower(kafka, worker.changelog_topic, partitions, health.view), stopping):
             app = health.app = EmotionApp(kafka, worker, partitions, metrics, clock)
             publisher = Publisher(kafka.client_config(), worker.delivery_timeout_s)
             agent = ScoreAgent(app, lambda: serving.engine, publisher, metrics, kafka, worker, clock)
@@ -113,12 +115,12 @@ def _serving(worker: WorkerSettings, load: Callable[..., Engine], web: WebSide) 
 
 
 @contextlib.asynccontextmanager
-async def _following(follower: Follower, stopping: asyncio.Event) -> AsyncIterator[Follower]:
+async def _following(follower: Follower, stopping: asyncio.Event) -> AsyncIterator[None]:
     """A follower that fails ends the worker: its answers would stand still and look fresh."""
     task = asyncio.create_task(follower.run())
     task.add_done_callback(lambda _: stopping.set())
     try:
-        yield follower
+        yield
     finally:
         follower.stop()
         await task
@@ -245,9 +247,9 @@ async def _repair(app: EmotionApp, health: Health) -> None:
     while True:
         await asyncio.sleep(_WATCH_INTERVAL_S)
         try:
-            if health.follower is not None:
-                app.write_again(health.follower.overtaken)
-                await app.reread_dropped(health.follower.ends)
+            if health.view is not None:
+                app.write_again(health.view.overtaken)
+                await app.reread_dropped(health.view.ends)
                 await app.deletions.look(app.exact_consumer.earliest_offsets)
         except Exception as error:  # noqa: BLE001 - a rebalance can begin at any moment; the next look comes soon
             log.debug("could not look for what is to be repaired", reason=repr(error))

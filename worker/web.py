@@ -85,11 +85,11 @@ class WebSide:
 
     async def counts(self, request: web.Request) -> web.Response:
         """``/counts?window=5m[&at=ISO time]``: the rolling counts of all partitions."""
-        follower = self.health.follower
-        if follower is None:
+        view = self.health.view
+        if view is None:
             return _json({"error": "the brokers have not answered yet"}, status=503)
         try:
-            answer = follower.window(*_parse_question(request.query, self.settings.retention_s))
+            answer = view.window(*_parse_question(request.query, self.settings.retention_s))
         except ValueError as error:
             return _json({"error": str(error)}, status=400)
         return web.Response(body=answer.model_dump_json().encode(), content_type="application/json")
@@ -107,8 +107,8 @@ class WebSide:
 
     async def metrics_text(self, _: web.Request) -> web.Response:
         """Prometheus text format."""
-        if self.health.follower is not None:
-            self.metrics.progress(self.health.follower.progress())
+        if self.health.view is not None:
+            self.metrics.progress(self.health.view.progress())
         return web.Response(body=generate_latest(self.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def model(self, _: web.Request) -> web.Response:

@@ -126,7 +126,7 @@ def assigned_anew(edge: Edge) -> None:
 
 
 def thrown_out(edge: Edge) -> None:
-    edge.app.exact_consumer.group_generation = -1
+    edge.app.exact_consumer.membership.generation = -1
 
 
 @pytest.mark.parametrize("rebalance", [revoked, assigned_anew, thrown_out])
@@ -157,12 +157,12 @@ def test_what_was_being_published_while_the_partition_went_is_left_to_the_next_o
 @pytest.mark.parametrize(("happens", "published"), [("heard", 1), ("thrown out", 0), ("stops", 0)])
 def test_a_worker_that_stood_still_asks_the_group_before_it_publishes(play: Play, happens: str, published: int) -> None:
     async def scenario(edge: Edge) -> None:
-        edge.app.exact_consumer.is_heard = False
+        edge.app.exact_consumer.membership.is_heard = False
         edge.begin()
         edge.engine.let_go.set()
         assert not await edge.app.progress.drained(0.3)
         assert edge.published == []
-        edge.app.exact_consumer.is_heard = happens == "heard"
+        edge.app.exact_consumer.membership.is_heard = happens == "heard"
         edge.app.should_stop = happens == "stops"
         if happens == "thrown out":
             thrown_out(edge)
@@ -173,7 +173,7 @@ def test_a_worker_that_stood_still_asks_the_group_before_it_publishes(play: Play
 
 def test_a_group_that_does_not_answer_stops_the_worker(play: Play) -> None:
     async def scenario(edge: Edge) -> None:
-        edge.app.exact_consumer.is_heard = False
+        edge.app.exact_consumer.membership.is_heard = False
         edge.agent._worker = WorkerSettings(delivery_timeout_s=0.1)
         edge.begin()
         edge.engine.let_go.set()
@@ -237,7 +237,7 @@ def test_batches_that_are_left_out_hold_up_no_later_one(play: Play) -> None:
 def test_more_batches_than_may_be_in_flight_follow_each_other_though_none_is_full(play: Play) -> None:
     async def scenario(edge: Edge) -> None:
         ended: asyncio.Queue[tuple[TP, int, int]] = asyncio.Queue()
-        edge.app.exact_consumer.acknowledge = lambda *run: ended.put_nowait(run)
+        edge.app.exact_consumer.acknowledged.add = lambda *run: ended.put_nowait(run)
         edge.engine.let_go.set()
         working = asyncio.create_task(edge.agent._work())
         async with asyncio.timeout(30):

@@ -13,8 +13,9 @@ from faust.types import TP
 
 from tests.apps import KEY, RAW, consumer_of, settle
 from worker.app import EmotionApp
-from worker.consumer import HEARD_WITHIN_S, ExactConsumer
+from worker.consumer import ExactConsumer
 from worker.counts import new_row
+from worker.membership import HEARD_WITHIN_S
 from worker.progress import QUIET_S
 
 
@@ -111,7 +112,7 @@ def test_only_who_owns_a_partition_and_is_heard_writes_its_row_again(app: Emotio
         settle(app)
     vars(app)["rebalancing"] = lacking == "the end of a rebalance"
     if lacking == "the group":
-        app.exact_consumer._heard_at -= HEARD_WITHIN_S
+        app.exact_consumer.membership._heard_at -= HEARD_WITHIN_S
     overtaken = {KEY, foreign}
     app.write_again(overtaken)
     is_ours = lacking == "nothing"

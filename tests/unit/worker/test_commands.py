@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from schemas.counts import WindowCounts
 from worker.__main__ import COMMANDS, main
 from worker.errors import SecretUnreadable, TopicsUnfit
-from worker.follower import Follower
 from worker.settings import KafkaSettings, WorkerSettings, read_secret
 from worker.topics import topic_names
+from worker.view import CountsView
 
 
 def test_help_names_every_command_and_imports_none_of_their_libraries() -> None:
@@ -172,7 +172,7 @@ def test_counts_are_followed_over_a_restart_of_the_worker(monkeypatch: pytest.Mo
             raise click.ClickException("no worker answers")
         if len(asked) == 4:
             raise KeyboardInterrupt
-        return Follower(KafkaSettings(), WorkerSettings(), 1).window(60)
+        return CountsView(WorkerSettings(), 1).window(60)
 
     monkeypatch.setattr(module, "fetch_counts", fetch)
     result = CliRunner().invoke(main, ["counts", "--every", "0.1"])

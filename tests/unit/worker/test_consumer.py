@@ -1,13 +1,13 @@
 """The mended consumer: what it commits, how it hands records on, and where it begins to read."""
 
 import asyncio
-from collections import defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
+from worker.acknowledged import Acknowledged
 from worker.consumer import ExactConsumer
 from worker.fetching import ReadOffsets
 from worker.holes import Holes
@@ -26,8 +26,7 @@ def build_consumer() -> ExactConsumer:
     state: dict[str, Any] = {
         "app": SimpleNamespace(raw_topic_name="raw", progress=Progress()),
         "holes": Holes(),
-        "_base": {},
-        "_done": defaultdict(deque),
+        "acknowledged": Acknowledged(),
     }
     vars(consumer).update(state)
     return consumer
@@ -35,13 +34,13 @@ def build_consumer() -> ExactConsumer:
 
 def test_only_what_is_done_from_where_reading_began_is_committed() -> None:
     consumer = build_consumer()
-    consumer._base[RAW] = 5
-    consumer.acknowledge(RAW, 8, 9)
+    consumer.acknowledged.begin(RAW, 5)
+    consumer.acknowledged.add(RAW, 8, 9)
     assert consumer._new_offset(RAW) is None
-    consumer._done[RAW].clear()
-    consumer.acknowledge(RAW, 5, 7)
-    consumer.acknowledge(RAW, 8, 9)
-    consumer.acknowledge(RAW, 11, 12)
+    consumer.acknowledged.begin(RAW, 5)
+    consumer.acknowledged.add(RAW, 5, 7)
+    consumer.acknowledged.add(RAW, 8, 9)
+    consumer.acknowledged.add(RAW, 11, 12)
     assert list(consumer._filter_tps_with_pending_acks()) == [RAW]
     assert consumer._new_offset(RAW) == 10
     assert consumer._new_offset(RAW) is None
@@ -57,38 +56,38 @@ def test_a_fetch_that_faust_drops_leaves_no_hole() -> None:
 
 def test_a_hole_between_two_runs_is_committed_over() -> None:
     consumer = build_consumer()
-    consumer._base[RAW] = 5
+    consumer.acknowledged.begin(RAW, 5)
     consumer.holes.note({RAW: records(5, 6, 9)}, {}, since=0)
-    consumer.acknowledge(RAW, 5, 6)
-    consumer.acknowledge(RAW, 9, 9)
+    consumer.acknowledged.add(RAW, 5, 6)
+    consumer.acknowledged.add(RAW, 9, 9)
     assert consumer._new_offset(RAW) == 10
 
 
 def test_a_hole_where_reading_began_is_committed_over() -> None:
     consumer = build_consumer()
-    consumer._base[RAW] = 5
+    consumer.acknowledged.begin(RAW, 5)
     with consumer.holes.seeking(RAW, 5):
         pass
     consumer.holes.note({RAW: records(8)}, {}, since=2)
     consumer.app.progress.expected[RAW.partition] = 9
-    consumer.acknowledge(RAW, 8, 8)
+    consumer.acknowledged.add(RAW, 8, 8)
     assert consumer._new_offset(RAW) == 9
     assert consumer._new_offset(RAW) is None
 
 
 def test_a_hole_behind_what_was_taken_outlives_the_commit() -> None:
     consumer = build_consumer()
-    consumer._base[RAW] = 5
+    consumer.acknowledged.begin(RAW, 5)
     consumer.app.progress.expected[0] = 7
     consumer.holes.note({RAW: records(5, 6)}, {RAW: 8}, since=0)
-    consumer.acknowledge(RAW, 5, 6)
+    consumer.acknowledged.add(RAW, 5, 6)
     assert consumer._new_offset(RAW) == 8
     assert consumer.past_holes(RAW)(7) == 8
 
 
 def test_what_ends_after_its_partition_went_is_not_committed() -> None:
     consumer = build_consumer()
-    consumer.acknowledge(RAW, 5, 6)
+    consumer.acknowledged.add(RAW, 5, 6)
     assert list(consumer._filter_tps_with_pending_acks()) == []
 
 
@@ -199,7 +198,7 @@ def test_a_partition_without_a_position_begins_at_its_first_record_wherever_the_
 
 def test_a_run_that_lies_behind_takes_no_commit_back() -> None:
     consumer = build_consumer()
-    consumer._base[RAW] = 5
-    consumer.acknowledge(RAW, 5, 9)
-    consumer.acknowledge(RAW, 6, 7)
+    consumer.acknowledged.begin(RAW, 5)
+    consumer.acknowledged.add(RAW, 5, 9)
+    consumer.acknowledged.add(RAW, 6, 7)
     assert consumer._new_offset(RAW) == 10

@@ -3,16 +3,16 @@ from typing import Any
 
 import pytest
 
-from tests.apps import KAFKA, WORKER, settle
+from tests.apps import WORKER, settle
 from worker.app import EmotionApp
-from worker.follower import Follower
 from worker.health import Health
+from worker.view import CountsView
 
 
 def health(*, loaded: bool = True, rebalancing: bool = False, recovered: bool = True, caught_up: bool = True) -> Health:
     app: Any = SimpleNamespace(rebalancing=rebalancing, tables=SimpleNamespace(actives_ready=recovered))
-    follower: Any = SimpleNamespace(caught_up=caught_up)
-    return Health(60.0, app, follower, engine_loaded=loaded)
+    view: Any = SimpleNamespace(caught_up=caught_up)
+    return Health(60.0, app, view, engine_loaded=loaded)
 
 
 def test_a_worker_is_ready_when_nothing_is_missing() -> None:
@@ -38,9 +38,9 @@ def test_what_is_missing_is_named(lacking: dict[str, bool], said: str) -> None:
 def test_a_worker_is_stuck_where_nothing_moves_though_there_is_work(
     app: EmotionApp, ends: dict[int, int], stuck: bool
 ) -> None:
-    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
-    assert health.follower is not None
-    health.follower.ends.update(ends)
+    health = Health(60.0, app, CountsView(WORKER, 4))
+    assert health.view is not None
+    health.view.note_ends(ends)
     settle(app)
     assert not health.is_stuck()
     app.progress.moved_at -= 61
@@ -50,14 +50,14 @@ def test_a_worker_is_stuck_where_nothing_moves_though_there_is_work(
 
 @pytest.mark.parametrize("what", ["rebalance", "tweet"])
 def test_a_worker_that_had_nothing_to_do_for_long_is_not_stuck_when_something_comes(app: EmotionApp, what: str) -> None:
-    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
-    assert health.follower is not None
-    health.follower.ends.update({0: 10})
+    health = Health(60.0, app, CountsView(WORKER, 4))
+    assert health.view is not None
+    health.view.note_ends({0: 10})
     settle(app)
     app.progress.moved_at -= 3600
     assert not health.is_stuck()
     if what == "tweet":
-        health.follower.ends.update({0: 11})
+        health.view.note_ends({0: 11})
     else:
         vars(app)["rebalancing"] = True
     assert health.stuck_for_s() < 60
@@ -66,9 +66,9 @@ def test_a_worker_that_had_nothing_to_do_for_long_is_not_stuck_when_something_co
 
 
 def test_a_process_that_stood_still_as_a_whole_is_not_stuck(app: EmotionApp) -> None:
-    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
-    assert health.follower is not None
-    health.follower.ends.update({0: 12})
+    health = Health(60.0, app, CountsView(WORKER, 4))
+    assert health.view is not None
+    health.view.note_ends({0: 12})
     settle(app)
     app.progress.moved_at -= 3600
     health._last_idle_at -= 3600
@@ -79,9 +79,9 @@ def test_a_process_that_stood_still_as_a_whole_is_not_stuck(app: EmotionApp) -> 
 
 
 def test_a_batch_that_never_ends_is_work_though_no_record_waits(app: EmotionApp) -> None:
-    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
-    assert health.follower is not None
-    health.follower.ends.update({0: 10})
+    health = Health(60.0, app, CountsView(WORKER, 4))
+    assert health.view is not None
+    health.view.note_ends({0: 10})
     settle(app)
     app.progress.batch_began()
     app.progress.moved_at -= 61

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from tests.apps import CHANGELOG, KEY, RAW, consumer_of, nothing_async
 from worker.app import EmotionApp
-from worker.consumer import HEARD_WITHIN_S, ExactConsumer
+from worker.consumer import ExactConsumer
 from worker.counts import new_row
+from worker.membership import HEARD_WITHIN_S
 
 
 def test_source_partitions_stay_paused_until_the_rebalance_is_over(app: EmotionApp) -> None:
@@ -125,7 +126,7 @@ def test_what_is_done_from_where_a_seek_went_is_committed(app: EmotionApp) -> No
     async def play() -> int | None:
         consumer, _ = seeking(app, 3)
         await consumer.perform_seek()
-        consumer.acknowledge(RAW, 3, 8)
+        consumer.acknowledged.add(RAW, 3, 8)
         return consumer._new_offset(RAW)
 
     assert asyncio.run(play()) == 9
@@ -153,8 +154,8 @@ def test_seeks_of_two_rebalances_follow_each_other(app: EmotionApp) -> None:
 def test_what_was_acknowledged_before_a_seek_is_not_committed_after_it(app: EmotionApp) -> None:
     async def play() -> list[TP]:
         consumer, _ = seeking(app, 3)
-        consumer._base[RAW] = 3
-        consumer.acknowledge(RAW, 3, 8)
+        consumer.acknowledged.begin(RAW, 3)
+        consumer.acknowledged.add(RAW, 3, 8)
         await consumer.perform_seek()
         return list(consumer._filter_tps_with_pending_acks())
 
@@ -170,17 +171,17 @@ def test_before_partitions_go_their_batch_ends_and_is_committed(app: EmotionApp)
 
         consumer = consumer_of(app, commit=commit, _on_partitions_revoked=nothing_async)
         app.consumer_generation_id = 4
-        consumer._coordinator = SimpleNamespace(generation=4)
-        consumer._base[RAW] = 5
+        consumer.membership._coordinator = SimpleNamespace(generation=4)
+        consumer.acknowledged.begin(RAW, 5)
         app.progress.batch_began()
         leaving = asyncio.create_task(consumer.on_partitions_revoked({RAW}))
         await asyncio.sleep(0.05)
         assert committed == []
-        consumer.acknowledge(RAW, 5, 8)
+        consumer.acknowledged.add(RAW, 5, 8)
         app.progress.batch_ended()
         await leaving
         assert app.progress.dead_generation == 4
-        consumer.acknowledge(RAW, 9, 9)
+        consumer.acknowledged.add(RAW, 9, 9)
         assert list(consumer._filter_tps_with_pending_acks()) == []
         return committed
 
@@ -191,7 +192,7 @@ async def dead_while_a_batch_is_waited_for(app: EmotionApp, generation: int) -> 
     """The generation that is dead while partitions of generation 4 are about to go."""
     consumer = consumer_of(app, commit=nothing_async, _on_partitions_revoked=nothing_async)
     app.consumer_generation_id = 4
-    consumer._coordinator = SimpleNamespace(generation=generation)
+    consumer.membership._coordinator = SimpleNamespace(generation=generation)
     app.progress.batch_began()
     leaving = asyncio.create_task(consumer.on_partitions_revoked({RAW}))
     await asyncio.sleep(0.05)
@@ -222,7 +223,7 @@ def test_a_group_that_was_heard_lately_cannot_have_ended_the_session(app: Emotio
 
 def test_the_group_is_heard_while_it_answers_heartbeats(app: EmotionApp, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [time.monotonic()]
-    monkeypatch.setattr("worker.consumer.boot_s", lambda: now[0])
+    monkeypatch.setattr("worker.membership.boot_s", lambda: now[0])
     answers = iter([True, False])
 
     async def beat() -> bool:
@@ -230,31 +231,31 @@ def test_the_group_is_heard_while_it_answers_heartbeats(app: EmotionApp, monkeyp
 
     coordinator: Any = SimpleNamespace(generation=4, _do_heartbeat=beat)
     consumer = app.exact_consumer
-    consumer.listen_to(coordinator)
+    consumer.membership.listen_to(coordinator)
     heard = []
     for _ in range(2):
         now[0] += HEARD_WITHIN_S
-        heard.append(consumer.is_heard)
+        heard.append(consumer.membership.is_heard)
         asyncio.run(coordinator._do_heartbeat())
-        heard.append(consumer.is_heard)
+        heard.append(consumer.membership.is_heard)
     assert heard == [False, True, False, False]
-    assert consumer.group_generation == 4
+    assert consumer.membership.generation == 4
 
 
 def test_the_group_was_heard_when_it_was_asked_not_when_the_answer_came(
     app: EmotionApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [time.monotonic()]
-    monkeypatch.setattr("worker.consumer.boot_s", lambda: now[0])
+    monkeypatch.setattr("worker.membership.boot_s", lambda: now[0])
 
     async def beat() -> bool:
         now[0] += HEARD_WITHIN_S
         return True
 
     coordinator: Any = SimpleNamespace(generation=4, _do_heartbeat=beat)
-    app.exact_consumer.listen_to(coordinator)
+    app.exact_consumer.membership.listen_to(coordinator)
     asyncio.run(coordinator._do_heartbeat())
-    assert not app.exact_consumer.is_heard
+    assert not app.exact_consumer.membership.is_heard
 
 
 def test_a_rebalance_that_begins_during_a_seek_is_not_taken_for_ended(app: EmotionApp) -> None:

@@ -10,13 +10,13 @@ from typing import TypeVar
 import pytest
 from aiohttp import ClientSession
 
-from tests.apps import KAFKA, WORKER, settle
+from tests.apps import WORKER, settle
 from worker.app import EmotionApp
 from worker.errors import CannotListen, SecretUnreadable
-from worker.follower import Follower
 from worker.health import Health
 from worker.metrics import Metrics
 from worker.settings import WorkerSettings
+from worker.view import CountsView
 from worker.web import WebSide, _parse_question, parse_moment, parse_window
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ def test_what_is_not_there_yet_is_told_as_such(path: str) -> None:
     ],
 )
 def test_a_question_that_cannot_be_answered_is_told_as_such(question: str, code: int) -> None:
-    health = Health(60.0, follower=Follower(KAFKA, WORKER, 4))
+    health = Health(60.0, view=CountsView(WORKER, 4))
     assert status(WorkerSettings(http_port=0), "GET", f"/counts?{question}", health=health) == code
 
 
@@ -102,14 +102,14 @@ def test_a_question_that_cannot_be_answered_is_told_as_such(question: str, code:
 )
 def test_moments_that_no_calendar_holds_are_told_as_such(question: str) -> None:
     settings = WorkerSettings(http_port=0, retention_s=1e300)
-    health = Health(60.0, follower=Follower(KAFKA, settings, 4))
+    health = Health(60.0, view=CountsView(settings, 4))
     assert status(settings, "GET", f"/counts?{question}", health=health) == 400
 
 
 def test_a_worker_that_is_stuck_says_so_and_how_much_waits(app: EmotionApp) -> None:
-    health = Health(60.0, app, Follower(KAFKA, WORKER, 4))
-    assert health.follower is not None
-    health.follower.ends[0] = 99
+    health = Health(60.0, app, CountsView(WORKER, 4))
+    assert health.view is not None
+    health.view.note_ends({0: 99})
     settle(app)
     app.progress.moved_at -= 61
     health._last_idle_at -= 61
