@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from asyncio import CancelledError
 
 import structlog
 
@@ -61,9 +62,12 @@ def configure_logging(settings: WorkerSettings) -> None:
 
 
 def _without_needless_traceback(record: logging.LogRecord) -> bool:
-    """Errors of ours and of Kafka say in their one line what is wrong; where in Faust they were raised helps nobody."""
+    """Errors of ours and of Kafka say in their one line what is wrong; where in Faust they were raised helps nobody.
+
+    Nor does it help where an agent waited that Faust cancels while the app crashes for another reason.
+    """
     from aiokafka.errors import KafkaError  # noqa: PLC0415 - help must stay quick
 
-    if record.exc_info and isinstance(record.exc_info[1], WorkerError | KafkaError):
+    if record.exc_info and isinstance(record.exc_info[1], WorkerError | KafkaError | CancelledError):
         record.exc_info = None
     return True

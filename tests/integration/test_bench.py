@@ -51,6 +51,7 @@ from worker.commands.bench.latency import timed
 from worker.commands.bench.stand import stands
 from worker.settings import WorkerSettings
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with stands(None) as stand_on:
     stand = stand_on(WorkerSettings(), 1)
     threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -1,5 +1,6 @@
 import json
 import logging
+from asyncio import CancelledError
 from collections.abc import Iterator
 
 import pytest
@@ -28,10 +29,15 @@ def test_records_of_faust_that_nobody_reads_are_not_built() -> None:
 @pytest.mark.usefixtures("root_logging")
 @pytest.mark.parametrize(
     ("error", "traced"),
-    [(PublishFailed("refused"), False), (TopicAuthorizationFailedError("raw"), False), (KeyError("a fault"), True)],
+    [
+        (PublishFailed("refused"), False),
+        (TopicAuthorizationFailedError("raw"), False),
+        (CancelledError(), False),
+        (KeyError("a fault"), True),
+    ],
 )
 def test_only_what_nobody_foresaw_is_told_with_a_traceback(
-    error: Exception, traced: bool, capfd: pytest.CaptureFixture[str]
+    error: BaseException, traced: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging(WorkerSettings())
     try:
