@@ -88,12 +88,11 @@ class CountsView:
 
     def unexplained(self) -> dict[int, tuple[int, int]]:
         """Partition -> the offset that lags, and the end: where a look must tell whether there is anything to count."""
+        late = (part.partition for part in self.progress() if part.lag_messages and part.late_s > _LOOK_AFTER_S)
         return {
-            partition: (following, end)
-            for partition, end in self.ends.items()
-            if self._waiting[partition].since_s(following := self._next(partition), self._steady()) > _LOOK_AFTER_S
-            and following < end
-            and self._looked.get(partition) not in {Look(following, end), Look(following, None)}
+            partition: (following, self.ends[partition])
+            for partition in late
+            if self._looked.get(partition) != Look(following := self._next(partition), None)
         }
 
     def note_look(self, partition: int, look: Look) -> None:

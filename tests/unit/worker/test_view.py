@@ -86,6 +86,21 @@ def test_a_part_that_is_counted_all_the_time_is_as_late_as_what_waits() -> None:
     ]
 
 
+def test_a_backlog_that_is_over_makes_no_later_part_look_late_though_nobody_asked_meanwhile() -> None:
+    clocks = Clocks()
+    view = view_of(1, clocks)
+    for end in range(1, 601):  # so many that not each is remembered
+        note_ends(view, end)
+        clocks.go_on(1)
+    view.apply(KEY, new_row() | {"o": 599, "done": 599})
+    assert view.unexplained() == {}
+    for end in (601, 602):
+        note_ends(view, end)
+        clocks.go_on(1)
+    view.apply(KEY, new_row() | {"o": 600, "done": 600})
+    assert (view.progress()[0].lag_messages, view.progress()[0].late_s) == (1, 1)
+
+
 def test_a_window_whose_buckets_have_expired_is_not_complete() -> None:
     view = caught_up_view()
     note_ends(view, 5)
